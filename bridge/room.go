@@ -1,0 +1,4 @@
+package bridge
+
+type room struct{}
+type member struct{}
