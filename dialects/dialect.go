@@ -10,7 +10,7 @@ package dialects
 import (
 	"log/slog"
 	"net/http"
-	"net/url"
+	"net/netip"
 	"time"
 
 	"dragoman/bridge"
@@ -25,7 +25,8 @@ type Dialect interface {
 	// dialect whatever host and path it asks for. May be empty.
 	Subprotocols() []string
 	// Mount adds the routes, as patterns of http.ServeMux below "/". It is called
-	// once; an error names the setting that is wrong.
+	// once; an error names the setting that is wrong. Where a client has come in
+	// below a prefix, handlers see the path without it, and Base(r) has it.
 	Mount(mux *http.ServeMux, env Env) error
 }
 
@@ -36,10 +37,10 @@ type Env struct {
 	IDs    IDs
 	Log    *slog.Logger
 	Tap    Tap                // may be nil
-	Public *url.URL           // how clients reach the root of this dialect; nil: as they asked
-	ICE    func() []ICEServer // what clients are told; may return none. Credentials are fresh at each call
-	Limits Limits
-	Config func(any) error // decodes the dialect's own section, strictly
+	ICE    func() []ICEServer // what clients are told, with fresh credentials; may be nil
+	Limits Limits             // the operator's; zero fields are left to the dialect
+	Counts *Counts            // may be nil
+	Config func(any) error    // decodes the dialect's own section, strictly
 }
 
 // ICEServer is a STUN or TURN server as a client has to be told (W3C WebRTC,
@@ -50,20 +51,8 @@ type ICEServer struct {
 	TTL                  time.Duration // of the credential; 0: for ever
 }
 
-// Limits bounds what one connection may cost. Zero fields are defaults.
-type Limits struct {
-	Read     int64         // bytes of a frame; default 256 KiB
-	Rate     float64       // frames per second, on average; default 20
-	Burst    int           // frames at once; default 60
-	Ping     time.Duration // between pings; default 20 s; two unanswered: gone
-	Write    time.Duration // deadline of a write; default 10 s
-	First    time.Duration // until the first frame; default 5 s; negative: none
-	Join     time.Duration // until joined; default 30 s; negative: none
-	Compress bool          // permessage-deflate, when the client offers it
-}
-
-// Tap is told every frame of every connection, for recordings and for the lobby.
-// It must not block and must not keep data.
+// Tap is told every frame of every connection, for recordings and for people who
+// watch. It must not block and must not keep data.
 type Tap interface {
 	Frame(conn ConnID, dir Direction, data []byte)
 }
@@ -79,3 +68,13 @@ const (
 	In  Direction = iota // from the client
 	Out                  // to the client
 )
+
+// Remote returns the address that a request comes from. The server has put the
+// real client's there, trusted proxies applied. It may be invalid.
+func Remote(r *http.Request) netip.Addr {
+	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		return ap.Addr().Unmap()
+	}
+	a, _ := netip.ParseAddr(r.RemoteAddr)
+	return a.Unmap()
+}
