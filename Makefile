@@ -1,0 +1,59 @@
+# What a person needs: run, test. What a developer needs: the rest.
+# Every target works on a fresh Debian machine with Go and make; what a target
+# needs besides, it installs, and says so.
+
+GO      ?= go
+BIN     := bin/dragoman
+LINT    := $(GO) tool -modfile=.ci/lint/go.mod golangci-lint
+FUZZ    ?= 10s
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+FAST    := $(shell $(GO) list ./... 2>/dev/null | grep -v -e /e2e/browser)
+
+.PHONY: run build test test-fast bench profile lint fmt fuzz demo chromium clean help
+
+help: ## say what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+
+run: build ## start one node on loopback; prints what to open
+	$(BIN) serve --dev
+
+build: ## build bin/dragoman
+	@mkdir -p bin
+	$(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o $(BIN) ./cmd/dragoman
+
+test: chromium ## everything that must hold, with the race detector and a real browser
+	$(GO) vet ./...
+	$(GO) test -race -timeout 20m ./...
+
+test-fast: ## the same without the browser
+	$(GO) test -race -timeout 10m $(FAST)
+
+bench: build ## measure forwarding: packets per CPU-second, allocations
+	$(GO) test -run '^$$' -bench . -benchmem ./bridge/... ./media/...
+	$(BIN) bench
+
+lint: ## hold the bar of CONTRIBUTING.md
+	$(LINT) run ./...
+
+fmt: ## format
+	$(LINT) fmt ./...
+
+fuzz: ## fuzz every decoder for FUZZ each (default 10s)
+	@for p in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+	    echo "== $$p $$f"; \
+	    $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZ) $$p || exit 1; \
+	  done; \
+	done
+
+demo: build ## play a scripted mixed meeting and print who heard whom
+	$(BIN) demo
+
+chromium:
+	@command -v chromium >/dev/null 2>&1 || { \
+	  echo "chromium is missing: installing Debian's package"; \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } \
+	  || { echo "chromium could not be installed: install it by hand (apt-get install chromium)"; exit 1; }; }
+
+clean: ## remove what was built
+	rm -rf bin
