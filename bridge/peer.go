@@ -101,7 +101,9 @@ type Peer interface {
 	// ID is the id that the peer's events carry.
 	ID() PeerID
 	// Receive says that what the client sends on this peer is pub: on the m-lines
-	// named by mids, or the first of each kind that nobody has claimed. It may come
+	// named by mids, or the first of each kind that nobody has claimed. Instead of a
+	// mid, "audio" and "video" name the first m-line of that kind that nobody has
+	// claimed; an offer then asks for just these (and without mids for both). It may come
 	// before or after the negotiation. Only one peer feeds a publication: a later
 	// Receive of the same publication, of the same owner, takes it over without a
 	// gap in what subscribers get.
