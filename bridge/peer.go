@@ -56,8 +56,7 @@ type PeerOptions struct {
 	// Channels that the client opens are taken in any case.
 	Channels []string
 	// Codecs, when given, are all that is negotiated: "opus", "VP8", "H264", "VP9",
-	// "AV1". A kind of track without a codec here is left out: an offer to receive
-	// has no m-line for it. Default: everything the engine has.
+	// "AV1". Default: everything the engine has.
 	Codecs []string
 	// MaxBitrate limits the video that the client sends, in bit/s: by b= lines
 	// (RFC 8866, 5.8) in what we send and by REMB. 0: the engine's own limit.
