@@ -1,0 +1,274 @@
+package config
+
+import (
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"net/url"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"dragoman/bridge"
+)
+
+// redacted is what secrets print as; as input it is a mistake.
+const redacted = "redacted"
+
+// Validate says everything that is wrong as Problems, or nil.
+func (c *Config) Validate() error {
+	var p Problems
+	c.HTTP.check(&p)
+	c.TLS.check(&p)
+	c.Admin.check(&p, c.Dev)
+	c.Media.check(&p)
+	c.checkRooms(&p)
+	c.checkDialects(&p)
+	p.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	p.oneOf("log.format", c.Log.Format, "auto", "text", "json")
+	p.notNegative("drain.timeout", int64(c.Drain.Timeout))
+	p.notNegative("drain.spread", int64(c.Drain.Spread))
+	c.Limits.check(&p)
+	p.notNegative("runtime.gogc", int64(c.Runtime.Gogc))
+	refuseRedacted(reflect.ValueOf(c).Elem(), "", &p)
+	if c.Dev && !c.Insecure {
+		c.checkLoopback(&p)
+	}
+	return p.orNil()
+}
+
+func (h HTTP) check(p *Problems) {
+	p.address("http.listen", h.Listen)
+	if h.PublicURL != "" {
+		u, err := url.Parse(h.PublicURL)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || strings.Trim(u.Path, "/") != "" {
+			p.addf("http.public_url", "%q is not like https://meet.example.org", h.PublicURL)
+		}
+	}
+	if _, err := h.Proxies(); err != nil {
+		p.addf("http.trusted_proxies", "%v", err)
+	}
+	p.positive("http.header_timeout", int64(h.HeaderTimeout))
+	p.positive("http.idle_timeout", int64(h.IdleTimeout))
+	if h.HeaderSize < 1<<10 || h.HeaderSize > 1<<20 {
+		p.addf("http.header_size", "%s is not between 1KiB and 1MiB", h.HeaderSize)
+	}
+}
+
+// Proxies returns the trusted proxies as networks.
+func (h HTTP) Proxies() ([]netip.Prefix, error) {
+	out := make([]netip.Prefix, 0, len(h.TrustedProxies))
+	for _, s := range h.TrustedProxies {
+		if a, err := netip.ParseAddr(s); err == nil {
+			out = append(out, netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()))
+			continue
+		}
+		n, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, fmt.Errorf("%q is neither an address nor a network like 10.0.0.0/8", s)
+		}
+		out = append(out, n.Masked())
+	}
+	return out, nil
+}
+
+func (t TLS) check(p *Problems) {
+	p.oneOf("tls.mode", t.Mode, "off", "files")
+	for path, file := range map[string]string{"tls.cert_file": t.CertFile, "tls.key_file": t.KeyFile} {
+		switch {
+		case t.Mode == "files" && file == "":
+			p.addf(path, "is missing: tls.mode is files")
+		case t.Mode == "off" && file != "":
+			p.addf(path, "is not used while tls.mode is off: set it to files, or remove the file")
+		}
+	}
+}
+
+func (a Admin) check(p *Problems, dev bool) {
+	p.address("admin.listen", a.Listen)
+	if len(a.Keys) == 0 && !isLoopback(a.Listen) && !dev {
+		p.addf("admin.listen", "%s can be reached by others and there are no admin.keys: add one with \"dragoman token admin\", or listen on 127.0.0.1", a.Listen)
+	}
+	names := map[string]bool{}
+	for i, k := range a.Keys {
+		path := fmt.Sprintf("admin.keys[%d]", i)
+		if k.Name == "" || names[k.Name] {
+			p.addf(path+".name", "each key needs a name of its own")
+		}
+		names[k.Name] = true
+		switch {
+		case (k.Key == "") == (k.Hash == ""):
+			p.addf(path, "needs either key, key_file or hash")
+		case k.Hash != "":
+			if raw, err := hex.DecodeString(k.Hash); err != nil || len(raw) != 32 {
+				p.addf(path+".hash", "is not a SHA-256 in hex")
+			}
+		case len(k.Key) < 16:
+			p.addf(path+".key", "has fewer than 16 characters: \"dragoman token admin\" makes a good one")
+		}
+	}
+}
+
+func (m Media) check(p *Problems) {
+	p.address("media.udp", m.UDP)
+	if m.TCP != "" {
+		p.address("media.tcp", m.TCP)
+	}
+}
+
+func (l Limits) check(p *Problems) {
+	for path, n := range map[string]int64{
+		"limits.frame": int64(l.Frame), "limits.burst": int64(l.Burst), "limits.write": int64(l.Write),
+		"limits.connections": int64(l.Connections),
+	} {
+		p.notNegative(path, n)
+	}
+	if l.Rate < 0 {
+		p.addf("limits.rate", "is less than 0")
+	}
+}
+
+func (c *Config) checkRooms(p *Problems) {
+	seen := map[bridge.RoomID]bool{}
+	for i, r := range c.Rooms {
+		path := fmt.Sprintf("rooms[%d]", i)
+		id, err := bridge.Normalize(r.Name)
+		switch {
+		case err != nil:
+			p.addf(path+".name", "%s", bridge.MessageOf(err))
+		case seen[id]:
+			p.addf(path+".name", "there are two rooms %q", id)
+		}
+		seen[id] = true
+		p.oneOf(path+".default_role", r.DefaultRole, "", "listener", "speaker", "moderator")
+		p.notNegative(path+".max", int64(r.Max))
+		p.notNegative(path+".limit", int64(r.Limit))
+		p.notNegative(path+".keep_chat", int64(r.KeepChat))
+		p.notNegative(path+".max_bitrate", int64(r.MaxBitrate))
+	}
+}
+
+func (c *Config) checkDialects(p *Problems) {
+	hosts, listeners, prefixes := map[string]string{}, map[string]string{}, map[string]string{}
+	for _, d := range c.Dialects {
+		if !d.Enabled {
+			continue
+		}
+		path := "dialects." + d.Name
+		for _, h := range d.Hosts {
+			p.once(path+".hosts", "host name "+strings.ToLower(h), d.Name, hosts)
+			if h == "" || strings.ContainsAny(h, "/: ") {
+				p.addf(path+".hosts", "%q is not a host name: no scheme, port or path", h)
+			}
+		}
+		if d.Listen != "" {
+			p.address(path+".listen", d.Listen)
+			if _, port, _ := net.SplitHostPort(d.Listen); port != "0" {
+				p.once(path+".listen", "address "+d.Listen, d.Name, listeners)
+			}
+		}
+		prefix := d.RoutePrefix()
+		p.once(path+".prefix", "prefix "+prefix, d.Name, prefixes)
+		if strings.Contains(strings.Trim(prefix, "/"), "/") {
+			p.addf(path+".prefix", "%q has more than one segment", d.Prefix)
+		}
+	}
+}
+
+// RoutePrefix is the path below which the dialect is, with slashes at both ends.
+func (d Dialect) RoutePrefix() string {
+	s := strings.Trim(d.Prefix, "/")
+	if s == "" {
+		s = d.Name
+	}
+	return "/" + s + "/"
+}
+
+// checkLoopback keeps a node that lets anybody in to those who are on the same
+// machine anyway.
+func (c *Config) checkLoopback(p *Problems) {
+	listeners := map[string]string{
+		"http.listen": c.HTTP.Listen, "admin.listen": c.Admin.Listen,
+		"media.udp": c.Media.UDP, "media.tcp": c.Media.TCP,
+	}
+	for _, d := range c.Dialects {
+		if d.Enabled {
+			listeners["dialects."+d.Name+".listen"] = d.Listen
+		}
+	}
+	for _, path := range slices.Sorted(maps.Keys(listeners)) {
+		if a := listeners[path]; a != "" && !isLoopback(a) {
+			p.addf(path, "%s is not loopback, and in development mode anybody who reaches this node may enter any room and use the admin API without a key: "+
+				"write a configuration file (\"dragoman config init\"), or say --insecure if everybody in this network may do that", a)
+		}
+	}
+}
+
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && a.IsLoopback()
+}
+
+// refuseRedacted finds secrets that were copied from what a program printed.
+func refuseRedacted(v reflect.Value, path string, p *Problems) {
+	for _, f := range fieldsOf(v) {
+		at := join(path, f.name)
+		switch {
+		case f.value.Type() == secretType && f.value.String() == redacted:
+			p.addf(at, "%q is what secrets are printed as, not a secret", redacted)
+		case isSection(f.value.Type()):
+			refuseRedacted(f.value, at, p)
+		case isSections(f.value.Type()):
+			for i := range f.value.Len() {
+				refuseRedacted(f.value.Index(i), fmt.Sprintf("%s[%d]", at, i), p)
+			}
+		}
+	}
+}
+
+func (p *Problems) address(path, s string) {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		p.addf(path, "%q is not an address with a port, like 127.0.0.1:8080 or :8080", s)
+		return
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil {
+		p.addf(path, "%q is not a port from 0 to 65535", port)
+	} else if _, err := netip.ParseAddr(host); err != nil && host != "" && n > 0 && strings.ContainsAny(host, " /") {
+		p.addf(path, "%q is not a host", host)
+	}
+}
+
+func (p *Problems) oneOf(path, s string, allowed ...string) {
+	if slices.Contains(allowed, s) {
+		return
+	}
+	shown := slices.DeleteFunc(slices.Clone(allowed), func(s string) bool { return s == "" })
+	p.addf(path, "%q is not one of %s%s", s, strings.Join(shown, ", "), didYouMean(s, shown))
+}
+
+func (p *Problems) notNegative(path string, n int64) {
+	if n < 0 {
+		p.addf(path, "is less than 0")
+	}
+}
+
+func (p *Problems) positive(path string, n int64) {
+	if n <= 0 {
+		p.addf(path, "has to be more than 0")
+	}
+}
+
+func (p *Problems) once(path, what, who string, seen map[string]string) {
+	if other := seen[what]; other != "" {
+		p.addf(path, "%s is %s's already", what, other)
+	}
+	seen[what] = who
+}
