@@ -1,0 +1,205 @@
+package mediatest
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/rtp/codecs"
+	"github.com/pion/webrtc/v4"
+)
+
+// Config is what a synthetic client is like.
+type Config struct {
+	// Simulcast sends the camera in three layers, rids "q", "h" and "f".
+	Simulcast bool
+	// Bitrate of the camera's best layer, default 300 kbit/s.
+	Bitrate int
+	// FPS is the camera's frame rate, default 30.
+	FPS int
+	// Level is the loudness of the microphone in -dBov, default 30.
+	Level uint8
+	// NoCandidates leaves candidates out of every description, as the clients of
+	// ahoy.md 7.5 do.
+	NoCandidates bool
+	// Trickle sends candidates by Peer.OnCandidate and not in descriptions.
+	Trickle bool
+	// TCP connects by ICE-TCP only.
+	TCP bool
+	// Munge edits every description before it is sent; see MungeSpreed.
+	Munge func(text string) string
+	// Codec of the video that is sent, a webrtc.MimeType…; default VP8. Any other
+	// carries the same frames in packets that are not checked on reception.
+	Codec string
+}
+
+// A Client is a client's devices: a camera with a microphone, and a screen. Each
+// of its peers is one PeerConnection; like in a browser, all send the same
+// camera.
+type Client struct {
+	cfg    Config
+	source uint32
+	camera []*layer // lowest first
+	screen *layer
+	mic    *track
+
+	silent, dark atomic.Bool
+	done         chan struct{}
+	wg           sync.WaitGroup
+
+	mu    sync.Mutex
+	peers map[*Peer]bool
+}
+
+// layer is one encoding of a picture.
+type layer struct {
+	*track
+	index         uint8
+	width, height int
+	bitrate       atomic.Int64 // 0: paused
+	number        uint32
+	key           atomic.Bool // somebody wants a key frame
+	payloader     codecs.VP8Payloader
+}
+
+const (
+	loud     = 30
+	audioGap = 20 * time.Millisecond
+	mtu      = 1100
+)
+
+// NewClient starts a client's devices. Close ends them.
+func NewClient(cfg Config) *Client {
+	if cfg.Bitrate == 0 {
+		cfg.Bitrate = 300_000
+	}
+	if cfg.FPS == 0 {
+		cfg.FPS = 30
+	}
+	if cfg.Level == 0 {
+		cfg.Level = loud
+	}
+	if cfg.Codec == "" {
+		cfg.Codec = webrtc.MimeTypeVP8
+	}
+	var id [4]byte
+	_, _ = rand.Read(id[:])
+	c := &Client{cfg: cfg, source: binary.BigEndian.Uint32(id[:]), done: make(chan struct{}), peers: map[*Peer]bool{}}
+	camera, screen := "camera-"+rand.Text()[:8], "screen-"+rand.Text()[:8]
+	c.mic = newTrack(webrtc.RTPCodecTypeAudio, webrtc.MimeTypeOpus, camera, "mic", "")
+	c.screen = c.layer(screen, "", 3, 1280, cfg.Bitrate)
+	if cfg.Simulcast {
+		for i, rid := range []string{"q", "h", "f"} {
+			c.camera = append(c.camera, c.layer(camera, rid, uint8(i), 160<<i, cfg.Bitrate>>(2*(2-i))))
+		}
+	} else {
+		c.camera = []*layer{c.layer(camera, "", 0, 640, cfg.Bitrate)}
+	}
+	c.wg.Go(c.record)
+	return c
+}
+
+func (c *Client) layer(stream, rid string, index uint8, width, bitrate int) *layer {
+	l := &layer{
+		track: newTrack(webrtc.RTPCodecTypeVideo, c.cfg.Codec, stream, "video", rid),
+		index: index, width: width, height: width * 9 / 16,
+		payloader: codecs.VP8Payloader{EnablePictureID: true},
+	}
+	l.bitrate.Store(int64(bitrate))
+	return l
+}
+
+// Source is the number that all frames of this client's camera and screen carry.
+func (c *Client) Source() uint32 { return c.source }
+
+// Silence mutes the microphone the way clients do that do not tell: level 127,
+// packets of three bytes.
+func (c *Client) Silence(on bool) { c.silent.Store(on) }
+
+// Dark stops the camera: no packets.
+func (c *Client) Dark(on bool) { c.dark.Store(on) }
+
+// Pause stops and starts one layer of a simulcast camera, as a browser does that
+// runs out of bandwidth.
+func (c *Client) Pause(rid string, on bool) {
+	for _, l := range c.camera {
+		if l.rid == rid {
+			rate := 0
+			if !on {
+				rate = c.cfg.Bitrate >> (2 * (2 - int(l.index)))
+			}
+			l.bitrate.Store(int64(rate))
+		}
+	}
+}
+
+// Close closes the client's peers and ends its devices.
+func (c *Client) Close() {
+	c.mu.Lock()
+	peers := c.peers
+	c.peers = nil
+	c.mu.Unlock()
+	for p := range peers {
+		_ = p.Close()
+	}
+	if peers != nil {
+		close(c.done)
+	}
+	c.wg.Wait()
+}
+
+// record makes sound and pictures until the client is closed.
+func (c *Client) record() {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	begin := time.Now()
+	gap := time.Second / time.Duration(c.cfg.FPS)
+	var sound, picture int
+	for {
+		select {
+		case <-c.done:
+			return
+		case now := <-tick.C:
+			passed := now.Sub(begin)
+			for ; time.Duration(sound)*audioGap <= passed; sound++ {
+				c.speak(uint32(sound))
+			}
+			for ; time.Duration(picture)*gap <= passed; picture++ {
+				for _, l := range append(c.camera[:len(c.camera):len(c.camera)], c.screen) {
+					if l == c.screen || !c.dark.Load() {
+						c.shoot(l, uint32(picture)*uint32(90000/c.cfg.FPS))
+					}
+				}
+			}
+		}
+	}
+}
+
+func (c *Client) speak(n uint32) {
+	level, payload := c.cfg.Level, make([]byte, 80)
+	payload[0] = 0x78 // Opus TOC: CELT, 20 ms, mono
+	binary.BigEndian.PutUint32(payload[1:], n)
+	if c.silent.Load() {
+		level, payload = 127, payload[:3]
+	}
+	c.mic.write(n*960, level, payload)
+}
+
+func (c *Client) shoot(l *layer, ts uint32) {
+	rate := int(l.bitrate.Load())
+	if rate == 0 {
+		return
+	}
+	f := Frame{
+		Key: l.key.Swap(false) || l.number == 0, Width: l.width, Height: l.height,
+		Source: c.source, Layer: l.index, Number: l.number, Sent: time.Now(),
+	}
+	l.number++
+	size := rate / 8 / c.cfg.FPS
+	if f.Key {
+		size *= 3
+	}
+	l.write(ts, 0, l.payloader.Payload(mtu, f.Append(nil, size))...)
+}

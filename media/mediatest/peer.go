@@ -1,0 +1,372 @@
+package mediatest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pion/interceptor"
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+	"github.com/pion/sdp/v3"
+	"github.com/pion/webrtc/v4"
+)
+
+// A Peer is one PeerConnection of a client. Tracks and channels that it is given
+// take part in its next offer or answer.
+type Peer struct {
+	c  *Client
+	pc *webrtc.PeerConnection
+	wg sync.WaitGroup
+
+	mu        sync.Mutex
+	changed   chan struct{} // closed and replaced at every change
+	state     webrtc.PeerConnectionState
+	stats     map[string]Stats // by stream id, slash, kind
+	channels  map[string]*webrtc.DataChannel
+	open      map[string]bool
+	remb      float64
+	messages  func(label string, text bool, data []byte)
+	candidate func(text, mid string, index int)
+}
+
+// Peer makes a PeerConnection.
+func (c *Client) Peer() (*Peer, error) {
+	api, err := c.api()
+	if err != nil {
+		return nil, err
+	}
+	pc, err := api.NewPeerConnection(webrtc.Configuration{})
+	if err != nil {
+		return nil, err
+	}
+	p := &Peer{
+		c: c, pc: pc, changed: make(chan struct{}), stats: map[string]Stats{},
+		channels: map[string]*webrtc.DataChannel{}, open: map[string]bool{},
+	}
+	pc.OnTrack(p.receive)
+	pc.OnDataChannel(p.channel)
+	pc.OnConnectionStateChange(func(webrtc.PeerConnectionState) {
+		p.update(func() { p.state = pc.ConnectionState() })
+	})
+	pc.OnICECandidate(p.gathered)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.peers == nil {
+		return nil, errors.Join(io.ErrClosedPipe, pc.Close())
+	}
+	c.peers[p] = true
+	return p, nil
+}
+
+func (c *Client) api() (*webrtc.API, error) {
+	m, r := &webrtc.MediaEngine{}, &interceptor.Registry{}
+	if err := m.RegisterDefaultCodecs(); err != nil {
+		return nil, err
+	}
+	err := m.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: levelURI}, webrtc.RTPCodecTypeAudio)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: sdp.SDESMidURI}, webrtc.RTPCodecTypeAudio); err != nil {
+		return nil, err
+	}
+	if err := webrtc.RegisterDefaultInterceptors(m, r); err != nil {
+		return nil, err
+	}
+	s := webrtc.SettingEngine{}
+	s.SetIncludeLoopbackCandidate(true)
+	s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
+	if c.cfg.TCP {
+		s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeTCP4})
+	}
+	s.SetInterfaceFilter(func(name string) bool { return strings.HasPrefix(name, "lo") })
+	s.SetPrflxAcceptanceMinWait(0)
+	s.SetHostAcceptanceMinWait(0)
+	return webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(r), webrtc.WithSettingEngine(s)), nil
+}
+
+// update changes what waiters look at.
+func (p *Peer) update(change func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change()
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// wait waits until met holds; it is called with the lock held.
+func (p *Peer) wait(ctx context.Context, what string, met func() bool) error {
+	for {
+		p.mu.Lock()
+		ok, changed := met(), p.changed
+		p.mu.Unlock()
+		if ok {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %s: %w; got %+v", what, ctx.Err(), p.Stats())
+		}
+	}
+}
+
+// Publish sends the microphone and the camera. They use what the other side has
+// offered to receive, or m-lines of their own in an offer.
+func (p *Peer) Publish(audio, video bool) error {
+	if audio {
+		if err := p.send(p.c.mic); err != nil {
+			return err
+		}
+	}
+	if video {
+		return p.send(p.c.camera[0].track, p.c.camera[1:]...)
+	}
+	return nil
+}
+
+// PublishScreen sends the screen.
+func (p *Peer) PublishScreen() error { return p.send(p.c.screen.track) }
+
+func (p *Peer) send(t *track, more ...*layer) error {
+	sender, err := p.pc.AddTrack(t)
+	if err != nil {
+		return err
+	}
+	for _, l := range more {
+		if err := sender.AddEncoding(l.track); err != nil {
+			return err
+		}
+	}
+	p.wg.Go(func() { p.feedback(sender, t) })
+	for _, l := range more {
+		p.wg.Go(func() { p.layerFeedback(sender, l) })
+	}
+	return nil
+}
+
+// Unpublish stops what Publish and PublishScreen began.
+func (p *Peer) Unpublish() error {
+	for _, s := range p.pc.GetSenders() {
+		if s.Track() != nil {
+			if err := p.pc.RemoveTrack(s); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Subscribe asks, in offers of the client's own, for that many audio and video
+// tracks beside those that it sends.
+func (p *Peer) Subscribe(audio, video int) error {
+	for kind, n := range map[webrtc.RTPCodecType]int{webrtc.RTPCodecTypeAudio: audio, webrtc.RTPCodecTypeVideo: video} {
+		for range n {
+			_, err := p.pc.AddTransceiverFromKind(kind, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (p *Peer) feedback(s *webrtc.RTPSender, t *track) {
+	for {
+		packets, _, err := s.ReadRTCP()
+		if err != nil {
+			return
+		}
+		p.obey(packets, t)
+	}
+}
+
+func (p *Peer) layerFeedback(s *webrtc.RTPSender, l *layer) {
+	for {
+		packets, _, err := s.ReadSimulcastRTCP(l.rid)
+		if err != nil {
+			return
+		}
+		p.obey(packets, l.track)
+	}
+}
+
+func (p *Peer) obey(packets []rtcp.Packet, t *track) {
+	for _, packet := range packets {
+		switch r := packet.(type) {
+		case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
+			for _, l := range append(p.c.camera[:len(p.c.camera):len(p.c.camera)], p.c.screen) {
+				if l.track == t {
+					l.key.Store(true)
+				}
+			}
+		case *rtcp.ReceiverEstimatedMaximumBitrate:
+			p.update(func() { p.remb = float64(r.Bitrate) })
+		}
+	}
+}
+
+func (p *Peer) receive(t *webrtc.TrackRemote, r *webrtc.RTPReceiver) {
+	p.mu.Lock()
+	if p.state == webrtc.PeerConnectionStateClosed {
+		p.mu.Unlock()
+		return
+	}
+	p.wg.Add(2)
+	p.mu.Unlock()
+	go func() {
+		defer p.wg.Done()
+		for {
+			if _, _, err := r.ReadRTCP(); err != nil {
+				return
+			}
+		}
+	}()
+	defer p.wg.Done()
+	if t.Kind() == webrtc.RTPCodecTypeVideo {
+		_ = p.pc.WriteRTCP([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: uint32(t.SSRC())}})
+	}
+	in := newReceiver()
+	in.stats.Stream, in.stats.Kind = t.StreamID(), t.Kind().String()
+	_, in.stats.Codec, _ = strings.Cut(t.Codec().MimeType, "/")
+	for _, x := range r.GetParameters().HeaderExtensions {
+		if x.URI == levelURI {
+			in.level = uint8(x.ID)
+		}
+	}
+	buf := make([]byte, 1600)
+	for {
+		n, _, err := t.Read(buf)
+		if err != nil {
+			return
+		}
+		packet := &rtp.Packet{}
+		if packet.Unmarshal(append([]byte(nil), buf[:n]...)) != nil {
+			continue
+		}
+		in.push(packet, time.Now())
+		p.update(func() { p.stats[in.stats.Stream+"/"+in.stats.Kind] = in.stats })
+	}
+}
+
+// Stats returns what was received so far, by stream id, slash, "audio" or
+// "video".
+func (p *Peer) Stats() map[string]Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.stats)
+}
+
+// MaxBitrate is what the other side last allowed the camera, by REMB, in bit/s.
+func (p *Peer) MaxBitrate() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return int(p.remb)
+}
+
+// find returns the stats of a stream, or of any if none is named. The lock is
+// held.
+func (p *Peer) find(stream, kind string, met func(Stats) bool) bool {
+	for _, s := range p.stats {
+		if s.Kind == kind && (stream == "" || s.Stream == stream) && met(s) {
+			return true
+		}
+	}
+	return false
+}
+
+// WaitConnected waits until the transport is up.
+func (p *Peer) WaitConnected(ctx context.Context) error {
+	return p.wait(ctx, "connection", func() bool { return p.state == webrtc.PeerConnectionStateConnected })
+}
+
+// WaitVideo waits until n more frames than now have come that can be decoded, of
+// a stream or of any ("").
+func (p *Peer) WaitVideo(ctx context.Context, stream string, n int) error {
+	before := p.Stats()
+	return p.wait(ctx, fmt.Sprintf("%d frames of %q", n, stream), func() bool {
+		return p.find(stream, "video", func(s Stats) bool { return s.Frames-before[s.Stream+"/video"].Frames >= n })
+	})
+}
+
+// WaitForeign waits for a frame that no synthetic camera made: a placeholder.
+func (p *Peer) WaitForeign(ctx context.Context, stream string) error {
+	before := p.Stats()
+	return p.wait(ctx, "foreign frame", func() bool {
+		return p.find(stream, "video", func(s Stats) bool { return s.Foreign > before[s.Stream+"/video"].Foreign })
+	})
+}
+
+// WaitAudio waits until sound comes that is not silence.
+func (p *Peer) WaitAudio(ctx context.Context, stream string) error {
+	before := p.Stats()
+	return p.wait(ctx, "sound", func() bool {
+		return p.find(stream, "audio", func(s Stats) bool { return s.Loud >= before[s.Stream+"/audio"].Loud+5 })
+	})
+}
+
+// WaitSilence waits until no sound comes for the time d: silent packets, or
+// none.
+func (p *Peer) WaitSilence(ctx context.Context, stream string, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	heard := func() (n int) {
+		for _, s := range p.Stats() {
+			if s.Kind == "audio" && (stream == "" || s.Stream == stream) {
+				n += s.Loud
+			}
+		}
+		return n
+	}
+	last := heard()
+	for {
+		p.mu.Lock()
+		changed := p.changed
+		p.mu.Unlock()
+		select {
+		case <-changed:
+			if n := heard(); n != last {
+				last = n
+				timer.Reset(d)
+			}
+		case <-timer.C:
+			return nil
+		case <-ctx.Done():
+			return fmt.Errorf("wait for silence: %w", ctx.Err())
+		}
+	}
+}
+
+// WaitBitrate waits until the other side allows at most limit, in bit/s.
+func (p *Peer) WaitBitrate(ctx context.Context, limit int) error {
+	return p.wait(ctx, "REMB", func() bool { return p.remb > 0 && int(p.remb) <= limit })
+}
+
+// WaitState waits until the connection is in one of the states.
+func (p *Peer) WaitState(ctx context.Context, states ...webrtc.PeerConnectionState) error {
+	return p.wait(ctx, fmt.Sprint(states), func() bool {
+		for _, s := range states {
+			if p.state == s {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// Close closes the connection. It is idempotent.
+func (p *Peer) Close() error {
+	p.c.mu.Lock()
+	delete(p.c.peers, p)
+	p.c.mu.Unlock()
+	p.update(func() { p.state = webrtc.PeerConnectionStateClosed })
+	err := p.pc.GracefulClose()
+	p.wg.Wait()
+	return err
+}

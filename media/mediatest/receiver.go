@@ -1,0 +1,230 @@
+package mediatest
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/pion/rtp"
+	"github.com/pion/rtp/codecs"
+)
+
+// Stats is what was received of one track.
+type Stats struct {
+	Stream string // MediaStream id
+	Kind   string // "audio" or "video"
+	Codec  string // "VP8", "opus", …
+
+	Packets    int
+	Bytes      int
+	Lost       int // given up
+	Duplicates int
+	Late       int // came after a later one: reordered, or repaired
+	Backward   int // timestamps that went back
+
+	Frames      int // complete and undamaged
+	KeyFrames   int
+	Broken      int // damaged, or with a part missing
+	Undecodable int // whole, but the frame it builds on was not there
+	Foreign     int // not synthetic, such as placeholders and real encoders' frames
+	IDGaps      int // picture ids (RFC 7741) that do not follow each other
+	Switches    int // changes of camera or layer
+	Last        Frame
+	First       time.Time // when the first packet came
+	FirstFrame  time.Time // when the first decodable frame was complete
+	MaxDelay    time.Duration
+
+	Loud, Silent int   // audio packets, by level
+	Level        uint8 // of the last audio packet, -dBov (RFC 6464); 127: silence or not known
+}
+
+// patience is how long a missing packet is waited for. It is longer than a
+// repair takes at any round-trip time that is tested.
+const patience = 1500 * time.Millisecond
+
+// receiver puts a track's packets in order and checks what they carry. It is
+// used by one goroutine.
+type receiver struct {
+	stats Stats
+	level uint8 // header extension id of the audio level; 0: none
+
+	started bool
+	next    uint64 // the lowest extended sequence number that is missing
+	high    uint64
+	gap     time.Time // since when next is missing, zero: it is not
+	held    map[uint64]*rtp.Packet
+
+	lastTS  uint32
+	haveTS  bool
+	frame   []byte
+	open    bool // a frame has begun
+	wide    bool // picture ids of 15 bits
+	damaged bool
+	pid     int // of the frame before; -1: not known
+	needKey bool
+	lastPID int
+}
+
+func newReceiver() *receiver {
+	return &receiver{held: map[uint64]*rtp.Packet{}, lastPID: -1, needKey: true, stats: Stats{Level: 127}}
+}
+
+// push takes a packet as it arrives.
+func (r *receiver) push(p *rtp.Packet, now time.Time) {
+	r.stats.Packets++
+	r.stats.Bytes += len(p.Payload)
+	if !r.started {
+		r.started, r.stats.First = true, now
+		r.next = 1<<32 | uint64(p.SequenceNumber)
+		r.high = r.next - 1
+	}
+	seq := r.high + uint64(int64(int16(p.SequenceNumber-uint16(r.high))))
+	if seq < r.next || r.held[seq] != nil {
+		r.stats.Duplicates++
+		return
+	}
+	if seq < r.high {
+		r.stats.Late++
+	}
+	r.high = max(r.high, seq)
+	r.held[seq] = p
+	r.drain(now)
+}
+
+func (r *receiver) drain(now time.Time) {
+	for {
+		if p := r.held[r.next]; p != nil {
+			delete(r.held, r.next)
+			r.next++
+			r.gap = time.Time{}
+			r.ordered(p, now)
+			continue
+		}
+		if len(r.held) == 0 {
+			return
+		}
+		if r.gap.IsZero() {
+			r.gap = now
+		}
+		if now.Sub(r.gap) < patience {
+			return
+		}
+		r.stats.Lost++
+		r.next++
+		r.damaged, r.needKey = true, true
+	}
+}
+
+func (r *receiver) ordered(p *rtp.Packet, now time.Time) {
+	if len(p.Payload) == 0 {
+		return
+	}
+	if r.haveTS && int32(p.Timestamp-r.lastTS) < 0 {
+		r.stats.Backward++
+	}
+	r.haveTS, r.lastTS = true, p.Timestamp
+	if r.stats.Kind == "audio" {
+		r.audio(p)
+		return
+	}
+	if r.stats.Codec == "VP8" {
+		r.video(p, now)
+	}
+}
+
+func (r *receiver) audio(p *rtp.Packet) {
+	r.stats.Level = 127
+	if r.level != 0 {
+		if ext := p.GetExtension(r.level); len(ext) > 0 {
+			r.stats.Level = ext[0] & 0x7f
+		}
+	} else if len(p.Payload) > 3 {
+		r.stats.Level = loud
+	}
+	if r.stats.Level == 127 {
+		r.stats.Silent++
+		return
+	}
+	r.stats.Loud++
+}
+
+func (r *receiver) video(p *rtp.Packet, now time.Time) {
+	var d codecs.VP8Packet
+	payload, err := d.Unmarshal(p.Payload)
+	if err != nil {
+		r.stats.Broken++
+		return
+	}
+	if d.S == 1 && d.PID == 0 {
+		if r.open {
+			r.stats.Broken++
+		}
+		r.open, r.damaged, r.frame, r.pid = true, false, r.frame[:0], -1
+		if d.I == 1 {
+			r.pid, r.wide = int(d.PictureID), p.Payload[2]&0x80 != 0
+		}
+	}
+	if !r.open {
+		return
+	}
+	r.frame = append(r.frame, payload...)
+	if p.Marker {
+		r.open = false
+		r.finish(now)
+	}
+}
+
+// finish judges a frame.
+func (r *receiver) finish(now time.Time) {
+	if r.damaged {
+		r.stats.Broken++
+		return
+	}
+	mask := 0x7f
+	if r.wide {
+		mask = 0x7fff
+	}
+	if r.lastPID >= 0 && r.pid >= 0 && r.pid != (r.lastPID+1)&mask {
+		r.stats.IDGaps++
+	}
+	r.lastPID = r.pid
+	f, err := ParseFrame(r.frame)
+	if err != nil {
+		r.foreign()
+		return
+	}
+	last := r.stats.Last
+	same := f.Source == last.Source && f.Layer == last.Layer
+	if !f.Key && (r.needKey || !same || f.Number != last.Number+1) {
+		r.stats.Undecodable++
+		r.needKey = true
+		return
+	}
+	if r.stats.Frames > 0 && !same {
+		r.stats.Switches++
+	}
+	if r.stats.Frames == 0 {
+		r.stats.FirstFrame = now
+	}
+	r.needKey = false
+	r.stats.Last = f
+	r.stats.Frames++
+	r.stats.MaxDelay = max(r.stats.MaxDelay, now.Sub(f.Sent))
+	if f.Key {
+		r.stats.KeyFrames++
+	}
+}
+
+// foreign counts a frame that is not ours: a placeholder is a key frame with a
+// start code and cannot be checked.
+func (r *receiver) foreign() {
+	if len(r.frame) > frameHeader && r.frame[0]&1 == 0 && bytes.Equal(r.frame[3:6], []byte{0x9d, 0x01, 0x2a}) {
+		r.stats.Foreign++
+		r.needKey = true
+		return
+	}
+	if r.stats.Frames > 0 {
+		r.stats.Broken++
+		return
+	}
+	r.stats.Foreign++ // a real encoder's
+}
