@@ -221,7 +221,8 @@ func (s *Step) check(line []byte) error {
 	}
 	must, may, _ := strings.Cut(allowed, "|")
 	for _, k := range strings.Fields(must) {
-		if _, ok := keys[k]; !ok {
+		switch string(keys[k]) {
+		case "", "null", `""`, `"0s"`:
 			return fmt.Errorf("%s without %q", s.kind(), k)
 		}
 		delete(keys, k)
@@ -232,16 +233,16 @@ func (s *Step) check(line []byte) error {
 		}
 	}
 	if s.kind() == "send" || s.kind() == "hear" {
-		if n := s.payloads(keys); n != 1 {
+		if n := s.payloads(); n != 1 {
 			return fmt.Errorf("a frame has one payload, this one has %d", n)
 		}
 	}
 	return s.checkValues()
 }
 
-func (s *Step) payloads(keys map[string]json.RawMessage) (n int) {
-	for _, k := range []string{"msg", "text", "binary", "any_order"} {
-		if _, ok := keys[k]; ok {
+func (s *Step) payloads() (n int) {
+	for _, has := range []bool{s.Msg.Set, s.Text.Set, len(s.Binary) > 0, len(s.AnyOrder) > 0} {
+		if has {
 			n++
 		}
 	}
