@@ -1,0 +1,478 @@
+package sdp
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"dragoman/bridge"
+)
+
+// Lifted is a client's description in modern form.
+type Lifted struct {
+	// Text is what Pion takes: unified plan, CRLF, every m-line with a mid, a
+	// direction, described codecs, and DTLS-SRTP or SCTP over DTLS. The m-lines of
+	// the client keep their places.
+	Text string
+	// Dropped says what could not be kept, one entry each, for the log.
+	Dropped []string
+	form    form
+}
+
+// Lift turns a client's offer into modern form. It is bridge.BadRequest when
+// that cannot be done. An offer whose m-lines are all rejected is lifted, though
+// Pion will not take it.
+func Lift(raw string) (Lifted, error) { return lift(raw, nil) }
+
+// LiftAnswer turns a client's answer to an offer of ours into modern form. The
+// offer, as it was sent, lends the answer what old clients leave out: mids, and
+// m-lines that they do not know. All m-lines may be rejected: see
+// Media.Rejected.
+func LiftAnswer(raw, offer string) (Lifted, error) {
+	ours, err := parse(offer)
+	if err != nil {
+		return Lifted{}, fmt.Errorf("the offer that was answered: %w", err)
+	}
+	return lift(raw, ours)
+}
+
+// lifting is one description on its way up.
+type lifting struct {
+	*description
+	offer   *description // that this answers; nil: this is an offer
+	form    form
+	dropped []string
+}
+
+// steps are the repairs, in the order in which they rely on each other.
+var steps = []struct {
+	session func(*lifting) error
+	media   func(*lifting, *section)
+}{
+	{session: (*lifting).head},
+	{session: (*lifting).align},   // an answer against its offer
+	{session: (*lifting).inherit}, // from the session to m-lines: Pion prefers the session's, RFC 8839 the m-line's
+	{media: (*lifting).foreign},   // m-lines of other protocols: old RTP data channels, fax
+	{media: (*lifting).codecs},    // payload types that nothing describes (spreed.md 12.1)
+	{session: (*lifting).mids},    // before Firefox 38, and edited texts
+	{media: (*lifting).profile},   // RTP/SAVPF, DTLS/SCTP 5000
+	{media: (*lifting).leftovers}, // SDES keys, google-ice
+	{media: (*lifting).tracks},    // plan B
+	{session: (*lifting).bundle},  // clients without BUNDLE get the first m-line only
+	{media: (*lifting).candidates},
+	{session: (*lifting).transport}, // what Pion reads of the first bundled m-line must stand there
+}
+
+func lift(raw string, offer *description) (Lifted, error) {
+	if len(raw) > MaxSize {
+		return Lifted{}, bridge.Errorf(bridge.BadRequest, "the session description is larger than %d KiB", MaxSize>>10)
+	}
+	d, err := parse(unwrap(raw))
+	if err != nil {
+		return Lifted{}, err
+	}
+	if len(d.media) == 0 {
+		return Lifted{}, bridge.Errorf(bridge.BadRequest, "the session description has no media")
+	}
+	l := &lifting{description: d, offer: offer, form: formOf(d)}
+	for _, step := range steps {
+		if step.session != nil {
+			if err := step.session(l); err != nil {
+				return Lifted{}, err
+			}
+			continue
+		}
+		for _, s := range slices.Clone(l.media) {
+			step.media(l, s)
+		}
+	}
+	text := l.String()
+	if len(text) > MaxSize {
+		return Lifted{}, bridge.Errorf(bridge.BadRequest, "the session description is larger than %d KiB", MaxSize>>10)
+	}
+	return Lifted{Text: text, Dropped: l.dropped, form: l.form}, nil
+}
+
+// drop notes what is left out, up to a bound.
+func (l *lifting) drop(s *section, what string) {
+	const most = 32
+	if len(l.dropped) < most {
+		l.dropped = append(l.dropped, fmt.Sprintf("%s of m-line %d (%s)", what, slices.Index(l.media, s), s.kind))
+	}
+}
+
+// head repairs the lines before the first m-line.
+func (l *lifting) head() error {
+	if !origin(l.origin) {
+		l.origin = "- 0 0 IN IP4 127.0.0.1"
+	}
+	if l.name == "" {
+		l.name = "-"
+	}
+	for _, at := range l.bodies() {
+		at.bands = slices.DeleteFunc(at.bands, func(b string) bool { return !band(b) })
+	}
+	for _, m := range l.media {
+		switch {
+		case connection(m.conn):
+		case connection(l.conn):
+			m.conn = l.conn
+		default:
+			m.conn = anywhere
+		}
+	}
+	l.conn = ""
+	return nil
+}
+
+const anywhere = "IN IP4 0.0.0.0"
+
+// bodies returns the session's level and those of the m-lines.
+func (d *description) bodies() []*body {
+	all := []*body{&d.body}
+	for _, m := range d.media {
+		all = append(all, &m.body)
+	}
+	return all
+}
+
+func origin(text string) bool {
+	f := strings.Fields(text)
+	if len(f) != 6 {
+		return false
+	}
+	_, err1 := strconv.ParseUint(f[1], 10, 64)
+	_, err2 := strconv.ParseUint(f[2], 10, 64)
+	return err1 == nil && err2 == nil && connection(strings.Join(f[3:], " "))
+}
+
+func connection(text string) bool {
+	f := strings.Fields(text)
+	return len(f) == 3 && f[0] == "IN" && (f[1] == "IP4" || f[1] == "IP6") && !strings.Contains(f[2], "/")
+}
+
+func band(text string) bool {
+	kind, number, _ := strings.Cut(text, ":")
+	_, err := strconv.ParseUint(number, 10, 64)
+	return err == nil && slices.Contains([]string{"CT", "AS", "TIAS", "RS", "RR"}, kind)
+}
+
+// align gives an answer the m-lines of its offer: what is missing at the end is
+// rejected, and mids that the offer does not have are not the client's to choose.
+func (l *lifting) align() error {
+	if l.offer == nil {
+		return nil
+	}
+	if len(l.media) > len(l.offer.media) {
+		return bridge.Errorf(bridge.BadRequest, "the answer has more media than the offer")
+	}
+	for i, ours := range l.offer.media {
+		if i == len(l.media) {
+			l.media = append(l.media, &section{kind: ours.kind, proto: ours.proto, formats: ours.formats, body: body{conn: anywhere}})
+			l.form.media = append(l.form.media, shape{})
+		}
+		if l.media[i].kind != ours.kind {
+			return bridge.Errorf(bridge.BadRequest, "the answer has %s where the offer has %s", l.media[i].kind, ours.kind)
+		}
+		if ours.mid() != "" {
+			l.rename(l.media[i], ours.mid())
+		}
+	}
+	return nil
+}
+
+// rename gives an m-line another mid, also in its group.
+func (l *lifting) rename(s *section, mid string) {
+	old := s.mid()
+	s.set("mid", mid)
+	for i, a := range l.attrs {
+		if old != "" && old != mid && a.key == "group" {
+			f := strings.Fields(a.value)
+			if at := slices.Index(f, old); at > 0 {
+				f[at] = mid
+				l.attrs[i].value = strings.Join(f, " ")
+			}
+		}
+	}
+}
+
+// inherit writes what stands at session level into the m-lines that do not have
+// their own.
+func (l *lifting) inherit() error {
+	setup := "actpass"
+	if l.offer != nil {
+		setup = "active" // what a client without the attribute is (RFC 4145, 4)
+	}
+	for _, at := range l.bodies() {
+		if v, ok := at.get("setup"); ok && !slices.Contains([]string{"actpass", "active", "passive"}, v) {
+			at.remove("setup")
+		}
+	}
+	for _, m := range l.media {
+		if v, ok := m.get("setup"); ok {
+			setup = v
+			break
+		}
+	}
+	keys := [][]string{{"ice-ufrag", "ice-pwd"}, {"fingerprint"}, {"setup"}, {"extmap"}}
+	for _, m := range l.media {
+		if m.rtp() {
+			direction := m.direction(l.body)
+			m.attrs = slices.DeleteFunc(m.attrs, isDirection)
+			m.add(string(direction), "")
+		}
+		for _, group := range keys {
+			if _, ok := m.get(group[0]); ok {
+				continue
+			}
+			for _, key := range group {
+				for _, v := range l.all(key) {
+					m.add(key, v)
+				}
+			}
+		}
+		if _, ok := m.get("setup"); !ok {
+			m.add("setup", setup)
+		}
+	}
+	for _, group := range keys {
+		l.remove(group...)
+	}
+	l.attrs = slices.DeleteFunc(l.attrs, isDirection)
+	return nil
+}
+
+// foreign closes m-lines of protocols that are not ours, in a form that Pion
+// answers: were they missing, every m-line after them would have another place.
+func (l *lifting) foreign(s *section) {
+	data := s.kind == "application" && strings.HasSuffix(s.proto, "DTLS/SCTP")
+	if data || s.rtp() && strings.Contains("/"+s.proto+"/", "/RTP/") {
+		return
+	}
+	l.drop(s, s.proto)
+	l.form.media[slices.Index(l.media, s)].foreign = true
+	mid := s.mid()
+	*s = section{kind: "application", proto: "UDP/DTLS/SCTP", body: body{conn: anywhere}}
+	if mid != "" {
+		s.add("mid", mid)
+	}
+}
+
+// mids names every m-line, by what its group calls it where that can be told.
+func (l *lifting) mids() error {
+	taken := map[string]bool{}
+	for _, m := range l.media {
+		mid := m.mid()
+		if mid == "" || strings.ContainsAny(mid, " \t") || taken[mid] {
+			m.remove("mid")
+			continue
+		}
+		taken[mid] = true
+	}
+	group := l.description.bundle()
+	for i, m := range l.media {
+		names := []string{m.kind, strconv.Itoa(i)}
+		if m.kind == "application" {
+			names[0] = "data"
+		}
+		if i < len(group) {
+			names = append(names, group[i])
+		}
+		names = slices.DeleteFunc(names, func(n string) bool { return !slices.Contains(group, n) })
+		for n := i; m.mid() == ""; n++ {
+			names = append(names, strconv.Itoa(n))
+			if at := slices.IndexFunc(names, func(n string) bool { return !taken[n] }); at >= 0 {
+				m.add("mid", names[at])
+				taken[names[at]] = true
+			}
+		}
+		if i < len(l.form.media) {
+			l.form.media[i].lifted = m.mid()
+		}
+	}
+	return nil
+}
+
+// profile writes the protocols as RFC 8834 and RFC 8841 do.
+func (l *lifting) profile(s *section) {
+	if s.rtp() {
+		s.proto = "UDP/TLS/RTP/SAVPF"
+		return
+	}
+	port := s.sctpPort()
+	s.proto, s.formats = "UDP/DTLS/SCTP", []string{"webrtc-datachannel"}
+	s.remove("sctpmap")
+	s.set("sctp-port", strconv.Itoa(port))
+}
+
+// leftovers removes what DTLS-SRTP and RFC 8445 have replaced.
+func (l *lifting) leftovers(s *section) {
+	s.remove("crypto", "zrtp-hash")
+	for _, at := range []*body{&l.body, &s.body} {
+		if options, ok := at.get("ice-options"); ok {
+			f := slices.DeleteFunc(strings.Fields(options), func(o string) bool { return o == "google-ice" })
+			at.remove("ice-options")
+			if len(f) > 0 {
+				at.add("ice-options", strings.Join(f, " "))
+			}
+		}
+	}
+}
+
+// bundle puts everything that can be reached into one group. An m-line outside
+// of it has a transport of its own, which an engine that bundles cannot serve: it
+// is closed, rather than left to fail and take the call with it.
+func (l *lifting) bundle() error {
+	group := l.description.bundle()
+	live := []string{}
+	for _, m := range l.media {
+		if !m.rejected() {
+			live = append(live, m.mid())
+		}
+	}
+	group = slices.DeleteFunc(slices.Clone(group), func(mid string) bool { return !slices.Contains(live, mid) })
+	if len(group) == 0 {
+		group = live[:min(1, len(live))]
+	}
+	seen := map[string]bool{}
+	group = slices.DeleteFunc(slices.Clone(group), func(mid string) bool {
+		defer func() { seen[mid] = true }()
+		return seen[mid]
+	})
+	for _, m := range l.media {
+		if slices.Contains(group, m.mid()) {
+			continue
+		}
+		if !m.rejected() {
+			l.drop(m, "the transport")
+		}
+		m.port = 0
+		m.remove("bundle-only")
+		if m.rtp() {
+			m.attrs = slices.DeleteFunc(m.attrs, isDirection)
+			m.add(string(Inactive), "")
+		}
+	}
+	l.remove("group")
+	if len(group) > 0 {
+		l.attrs = slices.Insert(l.attrs, 0, attr{"group", "BUNDLE " + strings.Join(group, " ")})
+	}
+	return nil
+}
+
+// candidates leaves out what Pion could not use: broken lines, the component of
+// RTCP, which is multiplexed, and TCP from before RFC 6544.
+func (l *lifting) candidates(s *section) {
+	s.attrs = slices.DeleteFunc(s.attrs, func(a attr) bool { return a.key == "candidate" && !usable(a.value) })
+}
+
+// usable reports whether a candidate is one that can be tried.
+func usable(text string) bool {
+	f := strings.Fields(text)
+	if len(f) < 8 || len(f[0]) > 32 || f[1] != "1" || f[6] != "typ" {
+		return false
+	}
+	_, err := strconv.ParseUint(f[3], 10, 32)
+	_, err2 := strconv.ParseUint(f[5], 10, 16)
+	address, _, _ := strings.Cut(f[4], "%")
+	_, err3 := netip.ParseAddr(address)
+	if err != nil || err2 != nil || err3 != nil && !strings.HasSuffix(address, ".local") {
+		return false
+	}
+	known := slices.Contains([]string{"host", "srflx", "prflx", "relay"}, f[7])
+	tcp := strings.EqualFold(f[2], "tcp") && slices.Contains(f[8:], "tcptype")
+	return known && (tcp || strings.EqualFold(f[2], "udp"))
+}
+
+// Candidate reads a candidate as clients trickle it: with or without "a=" and
+// "candidate:", with line ends. ok is false when it cannot be used; an empty
+// text is the end of candidates and is ok.
+func Candidate(text string) (candidate string, ok bool) {
+	text = strings.TrimPrefix(strings.TrimSpace(text), "a=")
+	text = strings.TrimPrefix(text, "candidate:")
+	if text == "" || text == "end-of-candidates" {
+		return "", true
+	}
+	if len(text) > MaxLine || strings.ContainsFunc(text, control) || !usable(text) {
+		return "", false
+	}
+	return "candidate:" + text, true
+}
+
+// transport makes sure that the first bundled m-line has the ICE credentials,
+// the candidates and the fingerprint, the strongest first.
+func (l *lifting) transport() error {
+	for _, m := range l.media {
+		fingerprints(m)
+	}
+	group := l.description.bundle()
+	if len(group) == 0 {
+		return nil // everything is rejected
+	}
+	bundled := []*section{}
+	for _, mid := range group {
+		i := slices.IndexFunc(l.media, func(m *section) bool { return m.mid() == mid })
+		bundled = append(bundled, l.media[i])
+	}
+	head := bundled[0]
+	for _, keys := range [][]string{{"ice-ufrag", "ice-pwd"}, {"fingerprint"}, {"candidate"}} {
+		lend(head, bundled, keys)
+	}
+	ufrag, _ := head.get("ice-ufrag")
+	pwd, _ := head.get("ice-pwd")
+	if ufrag == "" || pwd == "" {
+		return bridge.Errorf(bridge.BadRequest, "the session description has no ICE credentials")
+	}
+	if _, ok := head.get("fingerprint"); !ok {
+		return bridge.Errorf(bridge.BadRequest, "the session description has no DTLS fingerprint")
+	}
+	return nil
+}
+
+// lend gives head the attributes of the first other m-line on the same
+// transport that has them.
+func lend(head *section, bundled []*section, keys []string) {
+	if _, ok := head.get(keys[0]); ok {
+		return
+	}
+	ours, _ := head.get("ice-ufrag")
+	for _, m := range bundled[1:] {
+		theirs, _ := m.get("ice-ufrag")
+		if _, ok := m.get(keys[0]); !ok || ours != "" && theirs != "" && ours != theirs {
+			continue
+		}
+		for _, key := range keys {
+			for _, v := range m.all(key) {
+				head.add(key, v)
+			}
+		}
+		return
+	}
+}
+
+// strength orders the hash functions of fingerprints (RFC 8122, 5).
+var strength = []string{"sha-512", "sha-384", "sha-256", "sha-224", "sha-1"}
+
+// fingerprints leaves the readable ones, the strongest first: Pion takes the
+// first it finds.
+func fingerprints(s *section) {
+	var all []string
+	for _, v := range s.all("fingerprint") {
+		f := strings.Fields(v)
+		if len(f) == 2 && slices.Contains(strength, strings.ToLower(f[0])) {
+			all = append(all, strings.ToLower(f[0])+" "+f[1])
+		}
+	}
+	slices.SortStableFunc(all, func(a, b string) int {
+		a, _, _ = strings.Cut(a, " ")
+		b, _, _ = strings.Cut(b, " ")
+		return slices.Index(strength, a) - slices.Index(strength, b)
+	})
+	at := slices.IndexFunc(s.attrs, func(a attr) bool { return a.key == "fingerprint" })
+	s.remove("fingerprint")
+	for i, v := range all {
+		s.attrs = slices.Insert(s.attrs, at+i, attr{"fingerprint", v})
+	}
+}
