@@ -88,6 +88,9 @@ const (
 	ShowsWaiting
 )
 
+// Has reports whether all of want can be shown.
+func (f Features) Has(want Features) bool { return f&want == want }
+
 // Participant is somebody in a room.
 type Participant struct {
 	ID      ParticipantID

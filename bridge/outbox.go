@@ -1,4 +1,190 @@
 package bridge
 
-// Outbox holds the unread events of one session.
-type Outbox struct{}
+import (
+	"slices"
+	"sync"
+)
+
+// DefaultOutbox is how many events a session may leave unread.
+const DefaultOutbox = 256
+
+// Outbox holds the unread events of one session. A room, or a link to one, and
+// the session's peers push; the session drains. It never blocks: an event that
+// tells a state replaces the unread one that told it before, and a reader that
+// still has too much unread has lost its seat (Lagged).
+//
+// An event is not moved in front of one that says who or what is there (Joined,
+// Left, Published …), so that what was told, read in its order, is always true.
+type Outbox struct {
+	size  int
+	count *counters
+
+	mu     sync.Mutex
+	wake   chan struct{}
+	woken  bool // signalled since the last take
+	events []Event
+	at     map[string]int // where in events an event of this key is
+	old    []Event        // what Restart took away
+	end    error          // why nothing is taken any more
+}
+
+// NewOutbox makes an outbox for at most size events, DefaultOutbox if 0. It
+// signals wake, which has a capacity of 1, whenever there is something to drain;
+// nil: a channel of its own.
+func NewOutbox(size int, wake chan struct{}) *Outbox {
+	return newOutbox(size, wake, new(counters))
+}
+
+func newOutbox(size int, wake chan struct{}, count *counters) *Outbox {
+	if size <= 0 {
+		size = DefaultOutbox
+	}
+	if wake == nil {
+		wake = make(chan struct{}, 1)
+	}
+	return &Outbox{size: size, count: count, wake: wake, at: map[string]int{}}
+}
+
+// Push adds an event and never blocks. It reports whether the seat still stands:
+// false means that the reader lags, or that the outbox has ended.
+func (o *Outbox) Push(e Event) bool { return o.push(e, e.key()) }
+
+// push is Push for a caller that pushes one event to many and asks for its key
+// only once.
+func (o *Outbox) push(e Event, key string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.end != nil {
+		return false
+	}
+	if key != "" {
+		if i, ok := o.at[key]; ok {
+			o.events[i] = merged(o.events[i], e)
+			o.count.merged.Add(1)
+			return true
+		}
+	}
+	if len(o.events) >= o.size {
+		o.count.lagged.Add(1)
+		o.finish(Errorf(Lagged, "the connection is too slow for this room"))
+		return false
+	}
+	if key != "" {
+		o.at[key] = len(o.events)
+	} else if barrier(e) {
+		clear(o.at)
+	}
+	o.events = append(o.events, e)
+	o.count.events.Add(1)
+	o.signal()
+	return true
+}
+
+// End refuses all further events. Drain returns the unread ones with err. Only the
+// first End counts.
+func (o *Outbox) End(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.end == nil {
+		o.finish(err)
+	}
+}
+
+// Ready is signalled when there is something to drain.
+func (o *Outbox) Ready() <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.wake
+}
+
+// Drain returns the unread events, and the error that the outbox ended with.
+func (o *Outbox) Drain() ([]Event, error) { return o.take(nil) }
+
+// Restart takes away the unread events of the room, because a new snapshot tells
+// all that they told; those of the session's peers stay. It is for whoever
+// implements Retaker, and called at the very moment of the snapshot. The error is
+// the one that the outbox ended with.
+func (o *Outbox) Restart() error {
+	old, err := o.take(isPeerEvent)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.old = append(o.old, old...)
+	return err
+}
+
+// outdated returns what Restart took away.
+func (o *Outbox) outdated() []Event {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	old := o.old
+	o.old = nil
+	return old
+}
+
+// take returns the unread events for which keep does not ask to stay.
+func (o *Outbox) take(keep func(Event) bool) ([]Event, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	taken := o.events
+	o.events, o.woken = nil, false
+	clear(o.at)
+	if keep == nil {
+		return taken, o.end
+	}
+	taken = slices.DeleteFunc(taken, func(e Event) bool {
+		if !keep(e) {
+			return false
+		}
+		if key := e.key(); key != "" {
+			o.at[key] = len(o.events)
+		}
+		o.events = append(o.events, e)
+		return true
+	})
+	return taken, o.end
+}
+
+// rewake signals another channel from now on, at once if there is something to
+// drain.
+func (o *Outbox) rewake(wake chan struct{}) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.wake, o.woken = wake, false
+	if len(o.events) > 0 || o.end != nil {
+		o.signal()
+	}
+}
+
+func (o *Outbox) finish(err error) {
+	o.end, o.woken = err, false
+	o.signal()
+}
+
+func (o *Outbox) signal() {
+	if o.woken {
+		return
+	}
+	o.woken = true
+	select {
+	case o.wake <- struct{}{}:
+	default: // a signal is waiting already
+	}
+}
+
+// merged returns what replaces an unread event of the same key.
+func merged(old, e Event) Event {
+	if c, ok := e.(Changed); ok {
+		c.What |= old.(Changed).What
+		return c
+	}
+	return e
+}
+
+// barrier reports whether an event says who or what is there.
+func barrier(e Event) bool {
+	switch e.(type) {
+	case Joined, Left, Published, Unpublished, Entered, Knocked:
+		return true
+	}
+	return false
+}

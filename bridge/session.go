@@ -38,6 +38,7 @@ type JoinRequest struct {
 	Add     Permissions // what the gate grants above the role
 	// Wake is signalled whenever there is something to Drain; nil: a channel of the
 	// session's own. A dialect that holds several sessions gives the same to all.
+	// Its capacity is 1.
 	Wake chan struct{}
 }
 
@@ -57,22 +58,91 @@ type Link interface {
 	Away(ctx context.Context, away bool, grace time.Duration) error
 }
 
-// Session is what a dialect holds for one joined client.
+// A Retaker is a Link whose seat a client can take again after Away.
+type Retaker interface {
+	// Retake ends Away and returns the room as it is now. At that moment it calls
+	// Restart on the outbox, which then takes all events that are newer. NotFound:
+	// the seat is gone.
+	Retake(ctx context.Context, out *Outbox) (Snapshot, error)
+}
+
+// Session is what a dialect holds for one joined client. It belongs to the
+// goroutine that serves the client.
+//
+// It enforces what it reads: by the time that Drain returns an event, the peers
+// have been told what follows from it. Commands go straight to the room by the
+// Link.
 type Session struct {
 	Link
 	At Snapshot
+	// Memo is for the dialect to keep what it will want to know again after Detach
+	// and Resume. Nobody else looks at it.
+	Memo any
+
+	hold *hold
 }
 
 // Ready is signalled when there is something to Drain.
-func (s *Session) Ready() <-chan struct{} { return nil }
+func (s *Session) Ready() <-chan struct{} { return s.hold.out.Ready() }
+
+// WakeBy makes the session signal another channel than its own, for a dialect that
+// resumes one of several sessions. Its capacity is 1.
+func (s *Session) WakeBy(wake chan struct{}) {
+	if s.hold.heldBy(s) {
+		s.hold.out.rewake(wake)
+	}
+}
 
 // Drain returns the unread events. The error is not nil when the seat is lost; it
-// comes with the last events.
-func (s *Session) Drain(ctx context.Context) ([]Event, error) { return nil, nil }
+// comes with the last events: Lagged for a client that was too slow, else Closed.
+func (s *Session) Drain(ctx context.Context) ([]Event, error) {
+	if !s.hold.heldBy(s) {
+		return nil, errDetached()
+	}
+	return s.hold.drain(ctx, nil)
+}
+
+// Leave gives up the seat and closes the peers. It is idempotent, does nothing
+// after Detach, and is done even if ctx has ended.
+func (s *Session) Leave(ctx context.Context, why Reason) error {
+	if !s.hold.heldBy(s) {
+		return nil
+	}
+	return s.hold.leave(ctx, why)
+}
 
 // Connect makes a peer that acts for this session: it may receive only what this
-// participant may publish, and send only what it may subscribe to.
-func (s *Session) Connect(ctx context.Context, o PeerOptions) (Peer, error) { return nil, nil }
+// participant may publish, and send only what it may subscribe to. The session
+// closes it when the seat is lost, or its client has to wait; no event of a closed
+// peer is returned by Drain. Forbidden: the client waits. TooMany: the session has
+// as many peers as it may.
+func (s *Session) Connect(ctx context.Context, o PeerOptions) (Peer, error) {
+	if !s.hold.heldBy(s) {
+		return nil, errDetached()
+	}
+	return s.hold.connect(ctx, o)
+}
 
-// Detach keeps the seat and its peers for the grace time without the client.
-func (s *Session) Detach(ctx context.Context, grace time.Duration) ResumeToken { return "" }
+// Peers returns the open peers of the session, oldest first. After Resume they are
+// those of the session that was detached.
+func (s *Session) Peers() []Peer { return s.hold.peersNow() }
+
+// Carries returns which publications a peer of the session receives and sends. It
+// is how a dialect finds its legs after Resume.
+func (s *Session) Carries(id PeerID) (receives, sends []PublicationID) {
+	return s.hold.carries(id)
+}
+
+// Published returns the session's own publications as they were told last.
+func (s *Session) Published() []Publication { return s.hold.published() }
+
+// Detach keeps the seat and its peers for the grace time without the client. What
+// it holds is enforced meanwhile, and the others are told that it is Away. The
+// token takes the seat again, once; the session cannot be used any more. The
+// token is empty when there is no seat to keep, or no time to keep it for: then
+// the session has left.
+func (s *Session) Detach(ctx context.Context, grace time.Duration) ResumeToken {
+	return s.hold.detach(ctx, s, grace)
+}
+
+func errDetached() error { return Errorf(Closed, "the session has been given up") }

@@ -1,0 +1,325 @@
+package bridge
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+)
+
+// seat is a member's way to its room: the Link of a room of this process.
+type seat struct {
+	room *room
+	m    *member
+}
+
+// Do posts a command and waits until it was applied.
+func (s seat) Do(ctx context.Context, c Command) error {
+	if c == nil {
+		return Errorf(BadRequest, "there is no command")
+	}
+	return s.room.do(ctx, letter{from: s.m, cmd: c})
+}
+
+// Leave gives up the seat. It does so even if ctx has ended: a seat that nobody
+// gives up stays for ever, and the room never lets one wait for long.
+func (s seat) Leave(ctx context.Context, why Reason) error {
+	return s.post(ctx, func(r *room) error {
+		r.remove(s.m, why, Errorf(Closed, "you have left the room"))
+		return nil
+	})
+}
+
+// Away says whether the client's connection is lost. Without a connection the
+// room removes the seat after the grace time.
+func (s seat) Away(ctx context.Context, away bool, grace time.Duration) error {
+	return s.post(ctx, func(r *room) error {
+		r.setAway(s.m, away, grace)
+		return nil
+	})
+}
+
+// Retake gives the seat to a client that has come back.
+func (s seat) Retake(ctx context.Context, out *Outbox) (Snapshot, error) {
+	var at Snapshot
+	err := s.room.do(ctx, letter{call: func(r *room) error {
+		if r.members[s.m.ID] != s.m {
+			return Errorf(NotFound, "the seat is gone")
+		}
+		if s.m.out != out {
+			s.m.out.End(Errorf(Closed, "you have come back from elsewhere"))
+			s.m.out = out
+		}
+		r.setAway(s.m, false, 0)
+		if err := out.Restart(); err != nil {
+			return err
+		}
+		at = r.snapshot(s.m)
+		return nil
+	}})
+	return at, err
+}
+
+// post runs a function in the loop for a seat that may be gone already, with the
+// room or without.
+func (s seat) post(ctx context.Context, f func(*room) error) error {
+	err := s.room.do(context.WithoutCancel(ctx), letter{call: func(r *room) error {
+		if r.members[s.m.ID] != s.m {
+			return nil
+		}
+		return f(r)
+	}})
+	if CodeOf(err) == Closed {
+		return nil
+	}
+	return err
+}
+
+// knock asks at the door: Banned, or what is to be checked.
+func (r *room) knock(ctx context.Context, req JoinRequest) (door, error) {
+	var d door
+	err := r.do(ctx, letter{call: func(r *room) error {
+		if key, ok := banKeyOf(req.User, req.Remote); ok {
+			if _, banned := r.banned[key]; banned {
+				return Errorf(Banned, "you have been banned from this room")
+			}
+		}
+		d = door{secrets: r.spec.Secrets, usual: r.spec.Default, version: r.door}
+		return nil
+	}})
+	return d, err
+}
+
+// errDoorChanged says that the secrets were replaced while they were checked.
+var errDoorChanged = Errorf(Unavailable, "the room is busy")
+
+// join seats one whom the door let pass.
+func (r *room) join(ctx context.Context, req JoinRequest, d door, p pass, out *Outbox) (seat, Snapshot, error) {
+	m := newMember(req, p, out)
+	var at Snapshot
+	err := r.do(ctx, letter{call: func(r *room) error {
+		if d.version != r.door {
+			return errDoorChanged
+		}
+		if err := r.admit(m, p); err != nil {
+			return err
+		}
+		at = r.snapshot(m)
+		return nil
+	}})
+	if err != nil && ctx.Err() != nil {
+		// The letter may have been served after all.
+		_ = seat{r, m}.Leave(ctx, ByLoss)
+	}
+	return seat{r, m}, at, err
+}
+
+func newMember(req JoinRequest, p pass, out *Outbox) *member {
+	m := &member{
+		Participant: Participant{
+			ID:      req.ID,
+			User:    req.User,
+			Name:    req.Name,
+			Kind:    req.Kind,
+			Role:    p.role,
+			Can:     p.role.Permissions() | req.Add,
+			Dialect: req.Dialect,
+			Shows:   req.Shows,
+			Joined:  time.Now(),
+			Remote:  req.Remote,
+			Attrs:   maps.Clone(req.Attrs),
+		},
+		out:   out,
+		most:  req.AtMost,
+		extra: req.Add,
+		score: -1,
+	}
+	if m.ID.IsZero() {
+		m.ID = NewParticipantID()
+	}
+	return m
+}
+
+// admit seats a new member, inside or in the waiting room. It runs in the loop.
+func (r *room) admit(m *member, p pass) error {
+	old := r.members[m.ID]
+	m.waiting = r.spec.WaitingRoom && m.Role < Moderator && !m.Kind.Hidden()
+	if r.locked && !p.key && !p.trusted && old == nil {
+		return Errorf(RoomLocked, "the room is locked")
+	}
+	if counts := old != nil && !old.waiting && !old.Kind.Hidden(); !counts && !m.waiting && r.full(m) {
+		return Errorf(RoomFull, "the room is full")
+	}
+	if old != nil && r.replace(old, m) {
+		return nil
+	}
+	if !m.waiting && !m.Kind.Hidden() {
+		r.started(m.Joined)
+	}
+	r.members[m.ID] = m
+	r.order = append(r.order, m)
+	r.count.participants.Add(1)
+	switch {
+	case m.waiting:
+		r.waiting++
+		r.clock.empty = time.Time{}
+		r.knocked(m, false)
+	case !m.Kind.Hidden():
+		r.inside++
+		r.tellOthers(m, Joined{P: m.Participant})
+	}
+	return nil
+}
+
+// full reports whether there is no place inside for one more like m.
+func (r *room) full(m *member) bool {
+	return r.spec.Max > 0 && r.inside >= r.spec.Max && !m.Kind.Hidden()
+}
+
+// replace gives the seat of old to m, who has the same id: the client has come
+// again while its old connection was not yet known to be lost. Where both are
+// inside, the others are told what is different about the participant, not that
+// one left and another came; otherwise the old one leaves. It reports whether m
+// is seated.
+func (r *room) replace(old, m *member) bool {
+	r.tellOne(old, Relocated{})
+	over := Errorf(Closed, "you have joined this room from elsewhere")
+	if m.waiting || old.waiting || m.Kind.Hidden() || old.Kind.Hidden() {
+		r.remove(old, ByMove, over)
+		return false
+	}
+	old.out.End(over)
+	r.forget(old)
+	m.Joined, m.silenced = old.Joined, old.silenced
+	r.members[m.ID] = m
+	r.order[slices.Index(r.order, old)] = m
+	if what := difference(old.Participant, m.Participant); what != 0 {
+		r.tellOthers(m, Changed{P: m.Participant, What: what})
+	}
+	return true
+}
+
+// difference returns what is not the same about two states of a participant.
+func difference(a, b Participant) (what What) {
+	if a.Name != b.Name {
+		what |= NameChanged
+	}
+	if a.Role != b.Role || a.Can != b.Can || a.Kind != b.Kind {
+		what |= RoleChanged
+	}
+	if !a.Hand.Equal(b.Hand) {
+		what |= HandChanged
+	}
+	if !maps.Equal(a.Attrs, b.Attrs) || a.Dialect != b.Dialect || a.Shows != b.Shows || a.User != b.User || a.Remote != b.Remote {
+		what |= AttrsChanged
+	}
+	if a.Away != b.Away {
+		what |= PresenceChanged
+	}
+	return what
+}
+
+// remove takes a member's seat. Its session ends with err; the others are told.
+func (r *room) remove(m *member, why Reason, err error) {
+	m.out.End(err)
+	m.Talking = false // Left says so, too
+	r.forget(m)
+	delete(r.members, m.ID)
+	r.order = slices.DeleteFunc(r.order, func(o *member) bool { return o == m })
+	r.count.participants.Add(-1)
+	r.tellGone(m, m.waiting, why)
+}
+
+// forget ends what a member does in the room.
+func (r *room) forget(m *member) {
+	r.unpublishAll(m)
+	for _, p := range r.pubOrder {
+		r.unwatch(p, m)
+	}
+	delete(r.clock.away, m)
+	if r.recorder == m {
+		r.record(nil, m)
+	}
+}
+
+// tellGone tells that a member, who is out of members or waits by now, is not
+// inside any more, or that one who waited is gone.
+func (r *room) tellGone(m *member, waited bool, why Reason) {
+	switch {
+	case m.Kind.Hidden():
+		return
+	case waited:
+		r.waiting--
+		if !m.admitted {
+			r.knocked(m, true)
+		}
+	default:
+		r.inside--
+		if r.speaker == m.ID {
+			r.speaker = ParticipantID{}
+		}
+		r.tellOthers(m, Left{P: m.Participant, Reason: why})
+	}
+	r.emptied(time.Now())
+}
+
+// setAway notes that a member's connection is lost or back.
+func (r *room) setAway(m *member, away bool, grace time.Duration) {
+	delete(r.clock.away, m)
+	if away {
+		if r.clock.away == nil {
+			r.clock.away = map[*member]time.Time{}
+		}
+		r.clock.away[m] = time.Now().Add(grace)
+	}
+	if m.Away != away {
+		m.Away = away
+		r.changed(m, PresenceChanged, ParticipantID{})
+	}
+}
+
+// info is the room as it may be known from outside.
+func (r *room) info() Info {
+	secured := make(map[Role]bool, len(r.spec.Secrets))
+	for role, s := range r.spec.Secrets {
+		if s != "" {
+			secured[role] = true
+		}
+	}
+	return Info{
+		ID: r.id, Title: r.spec.Title, About: r.spec.About,
+		Secured: secured, Locked: r.locked,
+		Members: r.inside, Max: r.spec.Max, Ends: r.clock.ends,
+		WaitingRoom: r.spec.WaitingRoom, Hands: !r.spec.NoHands, Chat: !r.spec.NoChat,
+		MaxBitrate: r.spec.MaxBitrate, Recording: r.recording, Created: r.created,
+		Speaker: r.speaker, Unlisted: r.spec.Unlisted, Attrs: r.spec.Attrs,
+	}
+}
+
+// snapshot is the room as m may see it.
+func (r *room) snapshot(m *member) Snapshot {
+	s := Snapshot{Version: r.version, Room: r.info(), Self: m.Participant, Waiting: m.waiting}
+	if m.waiting {
+		s.Room.Speaker = ParticipantID{}
+		return s
+	}
+	for _, o := range r.order {
+		switch {
+		case o == m || o.Kind.Hidden():
+		case !o.waiting:
+			s.Participants = append(s.Participants, o.Participant)
+		case !o.admitted && m.Can.Has(Admitting):
+			s.Knocking = append(s.Knocking, o.Participant)
+		}
+	}
+	for _, p := range r.pubOrder {
+		if p.owner != m {
+			s.Publications = append(s.Publications, p.Publication)
+		}
+	}
+	s.Chat = slices.Clone(r.chat)
+	for _, key := range slices.Sorted(maps.Keys(r.docs)) {
+		s.Docs = append(s.Docs, r.docs[key])
+	}
+	return s
+}
