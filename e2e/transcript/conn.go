@@ -86,7 +86,7 @@ func (g *gate) Close() error {
 	return g.Conn.Close()
 }
 
-// connect opens a WebSocket and starts to read it.
+// connect opens a WebSocket. Its read has to be started, and ended by end.
 func connect(ctx context.Context, w World, d websocket.Dialer, url string, header map[string][]string) (*conn, int, error) {
 	c := &conn{frames: make(chan frame, queued)}
 	d.HandshakeTimeout = handshake
@@ -98,7 +98,7 @@ func connect(ctx context.Context, w World, d websocket.Dialer, url string, heade
 		c.gate = newGate(raw)
 		return c.gate, nil
 	}
-	ws, resp, err := d.DialContext(ctx, url, header)
+	ws, resp, err := d.DialContext(ctx, url, header) //nolint:bodyclose // gorilla has read what there is of it
 	if err != nil {
 		if resp != nil && errors.Is(err, websocket.ErrBadHandshake) {
 			return nil, resp.StatusCode, err
@@ -107,7 +107,6 @@ func connect(ctx context.Context, w World, d websocket.Dialer, url string, heade
 	}
 	ws.SetReadLimit(readLimit)
 	c.ws = ws
-	go c.read()
 	return c, resp.StatusCode, nil
 }
 

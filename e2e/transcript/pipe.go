@@ -128,7 +128,10 @@ type end struct {
 	local, remote net.Addr
 }
 
-func (e *end) Read(b []byte) (int, error)  { return e.in.Read(b) }
+// Read implements net.Conn.
+func (e *end) Read(b []byte) (int, error) { return e.in.Read(b) }
+
+// Write implements net.Conn.
 func (e *end) Write(b []byte) (int, error) { return e.out.Write(b) }
 
 // Close lets the other end read what was written, and then nothing more.
@@ -138,20 +141,26 @@ func (e *end) Close() error {
 	return nil
 }
 
-func (e *end) LocalAddr() net.Addr  { return e.local }
+// LocalAddr implements net.Conn.
+func (e *end) LocalAddr() net.Addr { return e.local }
+
+// RemoteAddr implements net.Conn.
 func (e *end) RemoteAddr() net.Addr { return e.remote }
 
+// SetDeadline implements net.Conn.
 func (e *end) SetDeadline(t time.Time) error {
 	e.in.set(&e.in.read, t)
 	e.out.set(&e.out.write, t)
 	return nil
 }
 
+// SetReadDeadline implements net.Conn.
 func (e *end) SetReadDeadline(t time.Time) error {
 	e.in.set(&e.in.read, t)
 	return nil
 }
 
+// SetWriteDeadline implements net.Conn.
 func (e *end) SetWriteDeadline(t time.Time) error {
 	e.out.set(&e.out.write, t)
 	return nil

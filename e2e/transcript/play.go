@@ -201,6 +201,7 @@ func (p *player) dial(ctx context.Context, s *Step) error {
 	c, status, err := connect(ctx, p.world, websocket.Dialer{Subprotocols: s.Subprotocols}, u.String(), header)
 	if c != nil {
 		p.conns[s.Who] = c
+		go c.read()
 	}
 	if s.Expect != nil {
 		if status != s.Expect.Status {

@@ -133,7 +133,7 @@ func TestTypes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if sent["join"] != 4 || sent["POST"] != 2 || heard["b"] != 1 || heard["n"] != 1 || heard["join"] != 0 || heard["joined"] != 2 {
+	if sent["join"] != 4 || sent["POST"] != 3 || heard["b"] != 1 || heard["n"] != 1 || heard["join"] != 0 || heard["joined"] != 2 {
 		t.Errorf("sent %v, heard %v", sent, heard)
 	}
 	if got := Missing(sent, "join", "leave", "kick", "destroy"); fmt.Sprint(got) != "[destroy leave]" {

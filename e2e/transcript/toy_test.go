@@ -2,7 +2,9 @@ package transcript
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -98,7 +100,7 @@ func (t *toy) serve(w http.ResponseWriter, r *http.Request) {
 func (t *toy) frame(c *toyClient, m toyMsg) {
 	switch m.Do {
 	case "join":
-		id := rand.Text()
+		id := fmt.Sprintf("%X", sha256.Sum256([]byte(rand.Text())))[:26]
 		t.mu.Lock()
 		t.members[c] = id
 		others := len(t.members) - 1
