@@ -106,9 +106,9 @@ func TestDistil(t *testing.T) {
 			"now": time.Now(), "ms": time.Now().UnixMilli(), "at": 123456789, "ip": "192.0.2.7", "sdp": browserOffer, "list": []any{hex, "OK", 3, nil},
 			"uuid": "01234567-89ab-4def-8123-456789abcdef", "candidate": "candidate:1 1 udp 2130706431 192.0.2.7 9 typ host",
 		})
-		time.Sleep(7 * time.Second)
+		pass(t, 7*time.Second)
 		in(map[string]any{"to": hex, "path": "/x/" + hex + "/y", "resume": token, "sdp": browserOffer, "text": "${x}"})
-		time.Sleep(6 * time.Second)
+		pass(t, 6*time.Second)
 		out("no object")
 		var b bytes.Buffer
 		if err := r.Script().Write(&b); err != nil {
@@ -165,5 +165,12 @@ func TestRecordingIsBounded(t *testing.T) {
 	}
 	if big.Lost() == 0 {
 		t.Error("nothing is lost of too much")
+	}
+}
+
+func pass(t *testing.T, d time.Duration) {
+	t.Helper()
+	if err := sleep(t.Context(), d); err != nil {
+		t.Fatal(err)
 	}
 }
