@@ -217,7 +217,8 @@ func (p *proxy) step(id dialects.ConnID, server bool, f frame, open bool, from *
 	_ = to.SetWriteDeadline(time.Now().Add(writing)) // a failure shows in the write
 	if open {
 		p.recording.frame(id, server, f.kind, f.data)
-		return to.WriteMessage(f.kind, f.data) == nil
+		err := to.WriteMessage(f.kind, f.data)
+		return err == nil || !isTimeout(err) // one that is closed has told its reader, which says with what code
 	}
 	code, reason := from.closeCode()
 	p.recording.closed(id, server, code)
