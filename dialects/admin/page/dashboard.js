@@ -1,0 +1,221 @@
+// The dashboard: what /api/v1/events tells, as tables. No library, no build step.
+
+const $ = (id) => document.getElementById(id);
+const rooms = new Map(); // id → room as the API shows it, with participants
+let key = sessionStorage.getItem("dragoman-admin-key") || "";
+
+function el(tag, props = {}, ...children) {
+  const e = Object.assign(document.createElement(tag), props);
+  e.append(...children.filter((c) => c !== null && c !== undefined));
+  return e;
+}
+
+async function call(method, path, body) {
+  const headers = {};
+  if (key) headers.Authorization = "Bearer " + key;
+  if (method !== "GET") headers["Content-Type"] = "application/json";
+  const r = await fetch("api/v1/" + path, { method, headers, body: body && JSON.stringify(body) });
+  if (r.ok) return r;
+  let message = r.statusText;
+  try { message = (await r.json()).error.message; } catch { /* not ours */ }
+  throw Object.assign(new Error(message), { status: r.status });
+}
+
+async function act(method, path, body) {
+  $("problem").textContent = "";
+  try { await call(method, path, body); } catch (e) { $("problem").textContent = e.message; }
+}
+
+// One line of the API's names for people.
+const inRoom = (id, rest) => "rooms/" + encodeURIComponent(id) + rest;
+
+function tracks(p) {
+  const parts = p.streams.map((s) => {
+    const what = [];
+    if (s.audio !== "absent") what.push("audio " + s.audio);
+    if (s.video !== "absent") what.push("video " + s.video);
+    return s.source + ": " + (what.join(", ") || "nothing yet");
+  });
+  return parts.join("; ") || "–";
+}
+
+function row(room, p) {
+  const silenced = p.streams.some((s) => s.source === "camera" && s.audio === "silenced");
+  const name = el("td", { className: p.talking ? "talking" : "" }, p.name || "(no name)");
+  for (const [on, text] of [[p.hand, "hand up"], [p.away, "away"], [p.waiting, "waits"]]) {
+    if (on) name.append(" ", el("span", { className: "badge" }, text));
+  }
+  return el("tr", {}, name,
+    el("td", {}, p.dialect), el("td", {}, p.role), el("td", {}, tracks(p)),
+    el("td", {}, new Date(p.joined).toLocaleTimeString()),
+    el("td", { className: "actions" },
+      el("button", {
+        type: "button", textContent: silenced ? "Unmute" : "Mute",
+        onclick: () => act("POST", inRoom(room.id, "/mute"), { participants: [p.id], track: "audio", force: true, off: silenced }),
+      }),
+      el("button", {
+        type: "button", className: "danger", textContent: "Kick",
+        onclick: () => confirm(`Throw ${p.name || "this participant"} out of ${room.id}?`) && act("POST", inRoom(room.id, "/kick"), { participant: p.id }),
+      })));
+}
+
+function card(room) {
+  const people = room.participants || [];
+  const flags = [room.locked && "locked", room.secured.length && "password", room.waiting_room && "waiting room", room.recording && "recording"].filter(Boolean);
+  const head = el("header", {}, el("h3", {}, room.title && room.title !== room.id ? `${room.title} (${room.id})` : room.id),
+    el("span", { className: "badge" }, `${room.members}${room.max ? " of " + room.max : ""}`),
+    ...flags.map((f) => el("span", { className: "badge" }, f)),
+    el("span", { className: "actions" },
+      el("button", { type: "button", textContent: room.locked ? "Unlock" : "Lock", onclick: () => act("POST", inRoom(room.id, "/lock"), { on: !room.locked }) }),
+      el("button", {
+        type: "button", className: "danger", textContent: "Close",
+        onclick: () => confirm(`Close ${room.id} for everybody?`) && act("DELETE", inRoom(room.id, "")),
+      })));
+  if (!people.length) return el("article", {}, head);
+  const titles = ["Name", "Dialect", "Role", "Streams", "Since", ""].map((t) => el("th", { scope: "col" }, t));
+  return el("article", {}, head, el("table", {}, el("thead", {}, el("tr", {}, ...titles)),
+    el("tbody", {}, ...people.map((p) => row(room, p)))));
+}
+
+function totals() {
+  const people = [...rooms.values()].flatMap((r) => r.participants || []);
+  const by = new Map();
+  for (const p of people) by.set(p.dialect, (by.get(p.dialect) || 0) + 1);
+  const streams = people.reduce((n, p) => n + p.streams.length, 0);
+  const list = [["Rooms", rooms.size], ["Participants", people.length], ["Streams", streams], ...[...by].sort()];
+  $("totals").replaceChildren(...list.map(([t, n]) => el("div", {}, el("dt", {}, t), el("dd", {}, String(n)))));
+}
+
+let drawing = false;
+function draw() {
+  if (drawing) return;
+  drawing = true;
+  requestAnimationFrame(() => {
+    drawing = false;
+    const focus = document.activeElement?.textContent;
+    const at = [...$("rooms").querySelectorAll("button")].indexOf(document.activeElement);
+    $("rooms").replaceChildren(...[...rooms.values()].sort((a, b) => a.id.localeCompare(b.id)).map(card));
+    const again = $("rooms").querySelectorAll("button")[at];
+    if (at >= 0 && again?.textContent === focus) again.focus();
+    $("empty").hidden = rooms.size > 0;
+    totals();
+  });
+}
+
+function note(text) {
+  const log = $("log");
+  log.prepend(el("li", {}, el("time", {}, new Date().toLocaleTimeString()), text));
+  while (log.childElementCount > 200) log.lastElementChild.remove();
+}
+
+const find = (room, id) => room?.participants.find((p) => p.id === id);
+
+// What each event does to what we know.
+const on = {
+  room: (e) => { rooms.set(e.room, e.is); note(`${e.room} is open`); },
+  closed: (e) => { rooms.delete(e.room); note(`${e.room} is closed: ${e.reason || ""}`); },
+  changed: (e, room) => { if (room) Object.assign(room, e.is, { participants: room.participants }); },
+  joined: (e, room) => {
+    room.participants = room.participants.filter((p) => p.id !== e.participant.id).concat(e.participant);
+    note(`${e.participant.name || "somebody"} ${e.participant.waiting ? "waits at" : "joined"} ${e.room} (${e.participant.dialect})`);
+  },
+  participant: (e, room) => {
+    const p = find(room, e.participant.id);
+    if (p) Object.assign(p, e.participant, { streams: p.streams, waiting: p.waiting });
+  },
+  left: (e, room) => {
+    const p = find(room, e.id);
+    if (p && (e.reason !== "waited" || p.waiting)) {
+      room.participants = room.participants.filter((x) => x !== p);
+      note(`${p.name || "somebody"} left ${e.room}: ${e.reason}`);
+    }
+  },
+  stream: (e, room) => {
+    const p = find(room, e.stream.owner);
+    if (p) p.streams = p.streams.filter((s) => s.id !== e.stream.id).concat(e.stream);
+  },
+  unpublished: (e, room) => {
+    const p = find(room, e.stream.owner);
+    if (p) p.streams = p.streams.filter((s) => s.id !== e.stream.id);
+  },
+  talking: (e, room) => { const p = find(room, e.id); if (p) p.talking = e.on; },
+  recording: (e, room) => { room.recording = e.on; },
+};
+
+function take(block) {
+  let kind = "", data = "";
+  for (const line of block.split("\n")) {
+    if (line.startsWith("event: ")) kind = line.slice(7);
+    if (line.startsWith("data: ")) data += line.slice(6);
+  }
+  if (!on[kind]) return;
+  const e = JSON.parse(data);
+  const room = rooms.get(e.room);
+  if (!room && kind !== "room") return;
+  on[kind](e, room);
+  if (room) room.members = room.participants.filter((p) => !p.waiting).length;
+  draw();
+}
+
+// EventSource cannot send a key, so the stream is read by hand.
+async function listen() {
+  const r = await call("GET", "events");
+  $("state").textContent = "live";
+  $("state").className = "good";
+  rooms.clear();
+  draw();
+  const reader = r.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const blocks = (rest + value).split("\n\n");
+    rest = blocks.pop();
+    blocks.forEach(take);
+  }
+}
+
+async function health() {
+  const ask = async (path) => { try { return (await fetch(path)).ok; } catch { return false; } };
+  const [live, ready] = [await ask("livez"), await ask("readyz")];
+  $("health").textContent = live ? (ready ? "ready" : "alive, takes no new clients") : "does not answer";
+  $("health").className = live && ready ? "good" : "bad";
+}
+
+async function main() {
+  for (let wait = 500; ; wait = Math.min(wait * 2, 10000)) {
+    try {
+      const v = await (await call("GET", "version")).json();
+      $("version").textContent = v.version;
+      $("login").hidden = true;
+      wait = 500;
+      await listen();
+    } catch (e) {
+      if (e.status === 401) {
+        $("login").hidden = false;
+        $("refused").textContent = key ? e.message : "";
+        $("state").textContent = "locked";
+        return;
+      }
+      $("refused").textContent = "";
+    }
+    $("state").textContent = "lost the node, trying again…";
+    $("state").className = "bad";
+    await new Promise((r) => setTimeout(r, wait));
+  }
+}
+
+$("login").onsubmit = (e) => {
+  e.preventDefault();
+  key = $("key").value.trim();
+  sessionStorage.setItem("dragoman-admin-key", key);
+  main();
+};
+$("create").onsubmit = (e) => {
+  e.preventDefault();
+  act("POST", "rooms", { id: $("new-room").value });
+  $("new-room").value = "";
+};
+health();
+setInterval(health, 5000);
+main();
