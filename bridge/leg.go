@@ -31,8 +31,10 @@ func (l *leg) Send(pub PublicationID, o SendOptions) error {
 	if !l.hold.knows(l.ID()) {
 		return Errorf(Closed, "the connection is closed")
 	}
-	if err := l.hold.do(Subscribe{ID: pub}); err != nil {
-		return err
+	if !pub.IsZero() { // the zero id stands for what the room does not know yet
+		if err := l.hold.do(Subscribe{ID: pub}); err != nil {
+			return err
+		}
 	}
 	l.hold.sent(l, pub)
 	if err := l.Peer.Send(pub, o); err != nil {

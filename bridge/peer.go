@@ -109,7 +109,11 @@ type Peer interface {
 	// gap in what subscribers get.
 	Receive(pub PublicationID, src Source, mids ...string) error
 	// Send forwards a publication to the client from the next negotiation on. The
-	// publication need not have media, or even exist on this node, yet.
+	// publication need not have media, or even exist on this node, yet. The zero id
+	// stands for one that is not known yet: its m-lines are negotiated and carry
+	// nothing, or the Placeholder. On a negotiated peer Send takes the m-lines that
+	// Drop has freed at once, without another negotiation (spreed.md 14.5); where
+	// that does not do, PeerNegotiate is told.
 	Send(pub PublicationID, o SendOptions) error
 	// Drop ends what Receive or Send began.
 	Drop(pub PublicationID) error
