@@ -58,7 +58,11 @@ func (p *Peer) Receive(pub bridge.PublicationID, _ bridge.Source, mids ...string
 			p.table.claim(pub, true, "video", "")
 		default:
 			for _, mid := range mids {
-				p.table.claim(pub, true, "", mid)
+				if mid == "audio" || mid == "video" {
+					p.table.claim(pub, true, mid, "")
+				} else {
+					p.table.claim(pub, true, "", mid)
+				}
 			}
 		}
 		return nil
