@@ -124,8 +124,9 @@ type (
 	}
 	// ClearChat forgets the kept messages. Needs Managing.
 	ClearChat struct{}
-	// Send passes an opaque message to one or to everybody else. Needs SendingData.
-	// To reaches hidden participants, too.
+	// Send passes an opaque message to one or to everybody else; if the topic begins
+	// with the sender's own dialect, to those who speak it. Needs SendingData. Hidden
+	// participants hear everything, and are reached by To.
 	Send struct {
 		To    ParticipantID
 		Topic string

@@ -99,5 +99,5 @@ func banKeyOf(user UserID, remote netip.Addr) (banKey, bool) {
 		bits = 64
 	}
 	from, err := remote.Prefix(bits)
-	return banKey{from: from}, err == nil
+	return banKey{from: from}, err == nil && remote.IsValid()
 }

@@ -3,6 +3,7 @@ package bridge
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -187,9 +188,13 @@ func (c Send) apply(r *room, m *member) error {
 	e := Data{From: m.ID, To: c.To, Topic: c.Topic, Data: slices.Clone(c.Data)}
 	if to != nil {
 		r.tellOne(to, e)
-	} else {
-		r.tellOthers(m, e)
+		return nil
 	}
+	of, _, _ := strings.Cut(c.Topic, "/")
+	own := of == m.Dialect // what only its own dialect understands
+	r.tellSome(e, func(o *member) bool {
+		return o != m && (!own || o.Dialect == m.Dialect || o.Kind.Hidden())
+	})
 	return nil
 }
 
