@@ -1,0 +1,51 @@
+package e2e
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// TestImports holds the dependency rule. Tests may import more than the package
+// they test.
+func TestImports(t *testing.T) {
+	for pkg, rule := range map[string]struct {
+		may []string // ours, and of others
+		why string
+	}{
+		"transcript": {
+			[]string{"dragoman/bridge", "dragoman/dialects", "dragoman/cluster", "github.com/gorilla/websocket"},
+			"transcripts know the wire only, so that they can be played against any server",
+		},
+		"driver": {
+			[]string{
+				"dragoman/bridge", "dragoman/dialects/*", "dragoman/media/mediatest",
+				"github.com/gorilla/websocket", "github.com/pion/webrtc/v4",
+			},
+			"drivers join a dialect's client with synthetic devices, and reach the server by the network alone",
+		},
+		"demo":    {[]string{"dragoman/bridge", "dragoman/e2e/driver"}, "the demo is a script of drivers"},
+		"browser": {[]string{"github.com/chromedp/*"}, "the browser knows no server but by its address"},
+		".":       {nil, "scenarios are tests"},
+	} {
+		out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`, "./"+pkg).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", pkg, err, out)
+		}
+		for _, path := range strings.Fields(string(out)) {
+			foreign := strings.Contains(strings.SplitN(path, "/", 2)[0], ".") || strings.HasPrefix(path, "dragoman/")
+			if foreign && !allowed(rule.may, path) {
+				t.Errorf("e2e/%s imports %s: %s", pkg, path, rule.why)
+			}
+		}
+	}
+}
+
+func allowed(may []string, path string) bool {
+	for _, m := range may {
+		if prefix, ok := strings.CutSuffix(m, "/*"); ok && strings.HasPrefix(path, prefix+"/") || m == path {
+			return true
+		}
+	}
+	return false
+}
