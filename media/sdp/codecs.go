@@ -20,12 +20,15 @@ var static = map[string]map[uint8]string{
 	},
 }
 
+// nothing is what the payload types of a rejected m-line may be.
+var nothing = []string{"0"}
+
 // codecs leaves in an m-line the payload types that are described, and of their
 // attributes those whose payload type is left. Clients that edit their own
 // description leave numbers without a meaning behind (spreed.md 12.1), which
 // Pion refuses.
 func (l *lifting) codecs(s *section) {
-	if !s.rtp() {
+	if !s.rtp() || s.rejected() && slices.Equal(s.formats, nothing) {
 		return
 	}
 	left, known := rtpmaps(s)
@@ -56,7 +59,7 @@ func (l *lifting) codecs(s *section) {
 		}
 	}
 	if len(formats) == 0 {
-		formats, s.port = []string{"0"}, 0
+		formats, s.port = slices.Clone(nothing), 0
 		s.remove("bundle-only")
 	}
 	s.formats = formats

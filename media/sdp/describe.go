@@ -293,12 +293,16 @@ func (s *section) streams() []string {
 	var all []string
 	for _, a := range s.attrs {
 		text := a.value
-		if a.key == "ssrc" {
-			var ok bool
-			if _, text, ok = strings.Cut(text, " msid:"); !ok {
+		switch a.key {
+		case "msid":
+		case "ssrc":
+			_, what, _ := strings.Cut(text, " ")
+			key, value, _ := strings.Cut(strings.TrimSpace(what), ":")
+			if key != "msid" && key != "mslabel" {
 				continue
 			}
-		} else if a.key != "msid" {
+			text = value
+		default:
 			continue
 		}
 		id, _, _ := strings.Cut(strings.TrimSpace(text), " ")

@@ -2,7 +2,7 @@ package sdp
 
 import (
 	"fmt"
-	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,15 +52,16 @@ var steps = []struct {
 	media   func(*lifting, *section)
 }{
 	{session: (*lifting).head},
-	{session: (*lifting).align},   // an answer against its offer
-	{session: (*lifting).inherit}, // from the session to m-lines: Pion prefers the session's, RFC 8839 the m-line's
-	{media: (*lifting).foreign},   // m-lines of other protocols: old RTP data channels, fax
-	{media: (*lifting).codecs},    // payload types that nothing describes (spreed.md 12.1)
 	{session: (*lifting).mids},    // before Firefox 38, and edited texts
+	{session: (*lifting).align},   // an answer against its offer
+	{media: (*lifting).foreign},   // m-lines of other protocols: old RTP data channels, fax
+	{session: (*lifting).inherit}, // from the session to m-lines: Pion prefers the session's, RFC 8839 the m-line's
+	{media: (*lifting).codecs},    // payload types that nothing describes (spreed.md 12.1)
 	{media: (*lifting).profile},   // RTP/SAVPF, DTLS/SCTP 5000
 	{media: (*lifting).leftovers}, // SDES keys, google-ice
-	{media: (*lifting).tracks},    // plan B
-	{session: (*lifting).bundle},  // clients without BUNDLE get the first m-line only
+	{media: (*lifting).extensions},
+	{media: (*lifting).tracks},   // plan B
+	{session: (*lifting).bundle}, // clients without BUNDLE get the first m-line only
 	{media: (*lifting).candidates},
 	{session: (*lifting).transport}, // what Pion reads of the first bundled m-line must stand there
 }
@@ -219,9 +220,7 @@ func (l *lifting) inherit() error {
 	keys := [][]string{{"ice-ufrag", "ice-pwd"}, {"fingerprint"}, {"setup"}, {"extmap"}}
 	for _, m := range l.media {
 		if m.rtp() {
-			direction := m.direction(l.body)
-			m.attrs = slices.DeleteFunc(m.attrs, isDirection)
-			m.add(string(direction), "")
+			m.turn(m.direction(l.body))
 		}
 		for _, group := range keys {
 			if _, ok := m.get(group[0]); ok {
@@ -313,166 +312,27 @@ func (l *lifting) leftovers(s *section) {
 	for _, at := range []*body{&l.body, &s.body} {
 		if options, ok := at.get("ice-options"); ok {
 			f := slices.DeleteFunc(strings.Fields(options), func(o string) bool { return o == "google-ice" })
-			at.remove("ice-options")
-			if len(f) > 0 {
-				at.add("ice-options", strings.Join(f, " "))
+			if at.set("ice-options", strings.Join(f, " ")); len(f) == 0 {
+				at.remove("ice-options")
 			}
 		}
 	}
 }
 
-// bundle puts everything that can be reached into one group. An m-line outside
-// of it has a transport of its own, which an engine that bundles cannot serve: it
-// is closed, rather than left to fail and take the call with it.
-func (l *lifting) bundle() error {
-	group := l.description.bundle()
-	live := []string{}
-	for _, m := range l.media {
-		if !m.rejected() {
-			live = append(live, m.mid())
+// extensions removes header extensions that cannot be read: Pion takes none if
+// there is one of them.
+func (l *lifting) extensions(s *section) {
+	s.attrs = slices.DeleteFunc(s.attrs, func(a attr) bool {
+		if a.key != "extmap" {
+			return false
 		}
-	}
-	group = slices.DeleteFunc(slices.Clone(group), func(mid string) bool { return !slices.Contains(live, mid) })
-	if len(group) == 0 {
-		group = live[:min(1, len(live))]
-	}
-	seen := map[string]bool{}
-	group = slices.DeleteFunc(slices.Clone(group), func(mid string) bool {
-		defer func() { seen[mid] = true }()
-		return seen[mid]
+		f := strings.Fields(a.value)
+		if len(f) < 2 {
+			return true
+		}
+		number, direction, narrowed := strings.Cut(f[0], "/")
+		id, err := strconv.ParseUint(number, 10, 8)
+		_, err2 := url.Parse(f[1])
+		return err != nil || err2 != nil || id < 1 || id > 246 || narrowed && !isDirection(attr{key: direction})
 	})
-	for _, m := range l.media {
-		if slices.Contains(group, m.mid()) {
-			continue
-		}
-		if !m.rejected() {
-			l.drop(m, "the transport")
-		}
-		m.port = 0
-		m.remove("bundle-only")
-		if m.rtp() {
-			m.attrs = slices.DeleteFunc(m.attrs, isDirection)
-			m.add(string(Inactive), "")
-		}
-	}
-	l.remove("group")
-	if len(group) > 0 {
-		l.attrs = slices.Insert(l.attrs, 0, attr{"group", "BUNDLE " + strings.Join(group, " ")})
-	}
-	return nil
-}
-
-// candidates leaves out what Pion could not use: broken lines, the component of
-// RTCP, which is multiplexed, and TCP from before RFC 6544.
-func (l *lifting) candidates(s *section) {
-	s.attrs = slices.DeleteFunc(s.attrs, func(a attr) bool { return a.key == "candidate" && !usable(a.value) })
-}
-
-// usable reports whether a candidate is one that can be tried.
-func usable(text string) bool {
-	f := strings.Fields(text)
-	if len(f) < 8 || len(f[0]) > 32 || f[1] != "1" || f[6] != "typ" {
-		return false
-	}
-	_, err := strconv.ParseUint(f[3], 10, 32)
-	_, err2 := strconv.ParseUint(f[5], 10, 16)
-	address, _, _ := strings.Cut(f[4], "%")
-	_, err3 := netip.ParseAddr(address)
-	if err != nil || err2 != nil || err3 != nil && !strings.HasSuffix(address, ".local") {
-		return false
-	}
-	known := slices.Contains([]string{"host", "srflx", "prflx", "relay"}, f[7])
-	tcp := strings.EqualFold(f[2], "tcp") && slices.Contains(f[8:], "tcptype")
-	return known && (tcp || strings.EqualFold(f[2], "udp"))
-}
-
-// Candidate reads a candidate as clients trickle it: with or without "a=" and
-// "candidate:", with line ends. ok is false when it cannot be used; an empty
-// text is the end of candidates and is ok.
-func Candidate(text string) (candidate string, ok bool) {
-	text = strings.TrimPrefix(strings.TrimSpace(text), "a=")
-	text = strings.TrimPrefix(text, "candidate:")
-	if text == "" || text == "end-of-candidates" {
-		return "", true
-	}
-	if len(text) > MaxLine || strings.ContainsFunc(text, control) || !usable(text) {
-		return "", false
-	}
-	return "candidate:" + text, true
-}
-
-// transport makes sure that the first bundled m-line has the ICE credentials,
-// the candidates and the fingerprint, the strongest first.
-func (l *lifting) transport() error {
-	for _, m := range l.media {
-		fingerprints(m)
-	}
-	group := l.description.bundle()
-	if len(group) == 0 {
-		return nil // everything is rejected
-	}
-	bundled := []*section{}
-	for _, mid := range group {
-		i := slices.IndexFunc(l.media, func(m *section) bool { return m.mid() == mid })
-		bundled = append(bundled, l.media[i])
-	}
-	head := bundled[0]
-	for _, keys := range [][]string{{"ice-ufrag", "ice-pwd"}, {"fingerprint"}, {"candidate"}} {
-		lend(head, bundled, keys)
-	}
-	ufrag, _ := head.get("ice-ufrag")
-	pwd, _ := head.get("ice-pwd")
-	if ufrag == "" || pwd == "" {
-		return bridge.Errorf(bridge.BadRequest, "the session description has no ICE credentials")
-	}
-	if _, ok := head.get("fingerprint"); !ok {
-		return bridge.Errorf(bridge.BadRequest, "the session description has no DTLS fingerprint")
-	}
-	return nil
-}
-
-// lend gives head the attributes of the first other m-line on the same
-// transport that has them.
-func lend(head *section, bundled []*section, keys []string) {
-	if _, ok := head.get(keys[0]); ok {
-		return
-	}
-	ours, _ := head.get("ice-ufrag")
-	for _, m := range bundled[1:] {
-		theirs, _ := m.get("ice-ufrag")
-		if _, ok := m.get(keys[0]); !ok || ours != "" && theirs != "" && ours != theirs {
-			continue
-		}
-		for _, key := range keys {
-			for _, v := range m.all(key) {
-				head.add(key, v)
-			}
-		}
-		return
-	}
-}
-
-// strength orders the hash functions of fingerprints (RFC 8122, 5).
-var strength = []string{"sha-512", "sha-384", "sha-256", "sha-224", "sha-1"}
-
-// fingerprints leaves the readable ones, the strongest first: Pion takes the
-// first it finds.
-func fingerprints(s *section) {
-	var all []string
-	for _, v := range s.all("fingerprint") {
-		f := strings.Fields(v)
-		if len(f) == 2 && slices.Contains(strength, strings.ToLower(f[0])) {
-			all = append(all, strings.ToLower(f[0])+" "+f[1])
-		}
-	}
-	slices.SortStableFunc(all, func(a, b string) int {
-		a, _, _ = strings.Cut(a, " ")
-		b, _, _ = strings.Cut(b, " ")
-		return slices.Index(strength, a) - slices.Index(strength, b)
-	})
-	at := slices.IndexFunc(s.attrs, func(a attr) bool { return a.key == "fingerprint" })
-	s.remove("fingerprint")
-	for i, v := range all {
-		s.attrs = slices.Insert(s.attrs, at+i, attr{"fingerprint", v})
-	}
 }

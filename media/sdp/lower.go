@@ -45,14 +45,12 @@ func (l Lifted) Lower(answer string) string {
 	if err != nil {
 		return answer
 	}
-	d.media = slices.DeleteFunc(d.media, func(m *section) bool { return slices.Contains(l.form.extra, m.mid()) })
+	d.media = d.media[:min(len(d.media), len(l.form.media))] // what Lift added stands at the end
 	names := map[string]string{}
 	for i, m := range d.media {
-		if i < len(l.form.media) {
-			sh := l.form.media[i]
-			sh.lower(m)
-			names[sh.lifted] = sh.mid
-		}
+		sh := l.form.media[i]
+		sh.lower(m)
+		names[sh.lifted] = sh.mid
 	}
 	d.attrs = slices.DeleteFunc(d.attrs, func(a attr) bool { return a.key == "group" && !l.form.bundle })
 	for i, a := range d.attrs {

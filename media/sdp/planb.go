@@ -13,7 +13,7 @@ const maxExtra = 8
 // source is one SSRC of an m-line.
 type source struct {
 	ssrc  string
-	track string   // its msid; empty where only a cname is told
+	track string   // its msid, or label in the oldest texts; empty where only a cname is told
 	with  []string // SSRCs of its retransmissions and its error correction
 }
 
@@ -22,6 +22,9 @@ type source struct {
 // get m-lines at the end, which the answer does not show. Simulcast by SSRC
 // groups, which never had a standard, loses all but its first stream.
 func (l *lifting) tracks(s *section) {
+	if !s.rtp() {
+		return
+	}
 	sources := sourcesOf(s)
 	if len(sources) < 2 || slices.ContainsFunc(s.attrs, func(a attr) bool { return a.key == "rid" }) {
 		keep(s, sources)
@@ -119,8 +122,10 @@ func sourcesOf(s *section) []source {
 			at[id] = len(all)
 			all = append(all, source{ssrc: id})
 		}
-		if track, ok := strings.CutPrefix(strings.TrimSpace(what), "msid:"); ok {
-			all[at[id]].track = track
+		src := &all[at[id]]
+		key, track, _ := strings.Cut(strings.TrimSpace(what), ":")
+		if key == "msid" || key == "label" && src.track == "" {
+			src.track = track
 		}
 	}
 	for id, base := range repair {

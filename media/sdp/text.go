@@ -187,20 +187,32 @@ func (b *body) all(key string) []string {
 	return all
 }
 
-// set replaces the attribute where it stands, or appends it.
+// set leaves one attribute of that name, where the first one stood or at the end.
 func (b *body) set(key, value string) {
 	i := slices.IndexFunc(b.attrs, func(a attr) bool { return a.key == key })
 	if i < 0 {
-		b.attrs = append(b.attrs, attr{key, value})
+		b.add(key, value)
 		return
 	}
 	b.attrs[i].value = value
+	b.attrs = append(b.attrs[:i+1], slices.DeleteFunc(b.attrs[i+1:], func(a attr) bool { return a.key == key })...)
 }
 
 func (b *body) add(key, value string) { b.attrs = append(b.attrs, attr{key, value}) }
 
 func (b *body) remove(keys ...string) {
 	b.attrs = slices.DeleteFunc(b.attrs, func(a attr) bool { return slices.Contains(keys, a.key) })
+}
+
+// turn gives the m-line one direction.
+func (s *section) turn(d Direction) {
+	i := slices.IndexFunc(s.attrs, isDirection)
+	if i < 0 {
+		s.add(string(d), "")
+		return
+	}
+	s.attrs[i] = attr{key: string(d)}
+	s.attrs = append(s.attrs[:i+1], slices.DeleteFunc(s.attrs[i+1:], isDirection)...)
 }
 
 func (s *section) mid() string {
