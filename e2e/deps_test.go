@@ -24,6 +24,7 @@ func TestImports(t *testing.T) {
 			},
 			"drivers join a dialect's client with synthetic devices, and reach the server by the network alone",
 		},
+		"stage":   {[]string{"dragoman/e2e/transcript", "dragoman/media/mediatest"}, "the stage gives transcripts media, and nothing else"},
 		"demo":    {[]string{"dragoman/bridge", "dragoman/e2e/driver"}, "the demo is a script of drivers"},
 		"browser": {[]string{"github.com/chromedp/*"}, "the browser knows no server but by its address"},
 		".":       {nil, "scenarios are tests"},

@@ -42,7 +42,8 @@ type conn struct {
 	frames  chan frame // closed when reading ended
 	err     error      // why reading ended; to be read when frames is closed
 	log     []string
-	offer   string // the last that was heard
+	offer   string   // the last that was heard
+	answers []string // heard, and not handed to the stage yet
 	ignored bool
 	over    bool // closed and seen to be closed
 }

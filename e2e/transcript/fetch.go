@@ -95,6 +95,22 @@ func (p *player) hear(ctx context.Context, s *Step) error {
 	if len(diffs) > 0 {
 		return &Failure{What: "heard something else", Differences: diffs}
 	}
+	return p.answered(ctx, c, s.Who)
+}
+
+// answered hands the answers that were heard to the stage.
+func (p *player) answered(ctx context.Context, c *conn, who string) error {
+	answers := c.answers
+	c.answers = nil
+	stage, ok := p.world.(Stage)
+	if !ok {
+		return nil
+	}
+	for _, a := range answers {
+		if err := stage.Answered(ctx, who, a); err != nil {
+			return failf("the answer does not hold: %v", err)
+		}
+	}
 	return nil
 }
 
@@ -130,12 +146,18 @@ func (p *player) heard(c *conn, s *Step, got []frame) []Difference {
 	return match(map[string]any{"$unordered": patterns}, values, p.vars, f.at)
 }
 
-// remember keeps the offer that a frame holds, for the answer to it.
+// remember keeps the descriptions that a frame holds: the offer for the answer to
+// it, answers for the stage.
 func (c *conn) remember(v any) {
 	switch v := v.(type) {
 	case string:
-		if m, err := Meaning(v); err == nil && m["type"] == "offer" {
+		m, err := Meaning(v)
+		switch {
+		case err != nil:
+		case m["type"] == "offer":
 			c.offer = v
+		default:
+			c.answers = append(c.answers, Unescape(v))
 		}
 	case []any:
 		for _, x := range v {

@@ -153,7 +153,7 @@ func (s section) bandwidth(kind string) (n int) {
 //	stream       the only MediaStream id, "" if there are none or several; streams: how many
 //	mids, setup, proto, feedback (of the video), extensions (URIs), bundle, lite, simulcast, fingerprint, channels
 func Meaning(text string) (map[string]any, error) {
-	plain := unescape(text)
+	plain := Unescape(text)
 	d, err := parse(plain)
 	if err != nil {
 		return nil, err
@@ -240,9 +240,9 @@ func list(texts []string) []any {
 	return l
 }
 
-// unescape undoes JavaScript's escape, in a text that begins with an escaped
+// Unescape undoes JavaScript's escape, in a text that begins with an escaped
 // "v="; another text is returned as it is (ahoy.md 7.1).
-func unescape(text string) string {
+func Unescape(text string) string {
 	if len(text) < 4 || !strings.EqualFold(text[:4], "v%3D") {
 		return text
 	}
@@ -270,8 +270,8 @@ func unescape(text string) string {
 	return string(utf16.Decode(units))
 }
 
-// escape does what JavaScript's escape does.
-func escape(text string) string {
+// Escape does what JavaScript's escape does.
+func Escape(text string) string {
 	const kept = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789@*_+-./"
 	var b strings.Builder
 	for _, u := range utf16.Encode([]rune(text)) {

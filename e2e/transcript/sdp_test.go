@@ -42,18 +42,18 @@ func TestMeaning(t *testing.T) {
 }
 
 func TestEscape(t *testing.T) {
-	// What Chromium's escape() makes of this text.
+	// What Chromium's Escape() makes of this text.
 	const plain, escaped = "v=0\r\na=ü+/@% \u20ac\U0001F600", "v%3D0%0D%0Aa%3D%FC+/@%25%20%u20AC%uD83D%uDE00"
-	if got := escape(plain); got != escaped {
+	if got := Escape(plain); got != escaped {
 		t.Errorf("escape: %s", got)
 	}
-	if got := unescape(escaped); got != plain {
+	if got := Unescape(escaped); got != plain {
 		t.Errorf("unescape: %q", got)
 	}
 	for in, want := range map[string]string{
 		plain: plain, "v%3d%": "v=%", "v%3D%u12": "v=%u12", "v%3D%zz%u00zz+": "v=%zz%u00zz+", "v%3": "v%3",
 	} {
-		if got := unescape(in); got != want {
+		if got := Unescape(in); got != want {
 			t.Errorf("unescape %q: %q, want %q", in, got, want)
 		}
 	}
@@ -80,7 +80,7 @@ func TestAnswer(t *testing.T) {
 
 func FuzzMeaning(f *testing.F) {
 	f.Add(browserOffer)
-	f.Add(escape(browserOffer))
+	f.Add(Escape(browserOffer))
 	f.Add("v=0\nm=audio 0 RTP/AVP 0\na=setup:passive\na=msid:- x\nb=AS:x\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		m, err := Meaning(text)

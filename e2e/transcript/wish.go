@@ -74,7 +74,7 @@ const (
 
 // Answer makes an answer to an offer of somebody who is not there.
 func (w Wish) Answer(offer string) (string, error) {
-	d, err := parse(unescape(offer))
+	d, err := parse(Unescape(offer))
 	if err != nil {
 		return "", fmt.Errorf("answer to what is not an offer: %w", err)
 	}
@@ -121,7 +121,7 @@ func (w Wish) finish(bundle []string, body string) string {
 	}
 	text += body
 	if w.Escaped {
-		return escape(text)
+		return Escape(text)
 	}
 	return text
 }

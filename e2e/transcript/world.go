@@ -26,6 +26,8 @@ type Stage interface {
 	// Describe makes a real description for {"$sdp":…} of who; offer is what an
 	// answer answers.
 	Describe(ctx context.Context, who string, w Wish, offer string) (string, error)
+	// Answered takes an answer that who has heard.
+	Answered(ctx context.Context, who, answer string) error
 	// Media plays a media step: it returns when what the step says is so.
 	Media(ctx context.Context, s Step) error
 }
