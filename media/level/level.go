@@ -97,8 +97,8 @@ type Meter struct {
 	loud    bool      // the latest packet
 	credit  time.Duration
 	heard   time.Time // when it was loud last
-	quiet   time.Time // since when there is nothing but digital silence
-	silent  bool      // quiet is running
+	silent  bool      // the latest packet was digital silence
+	quiet   time.Time // since when
 	talking bool
 	muted   bool
 	gone    bool // muted because there was nothing
@@ -107,7 +107,8 @@ type Meter struct {
 	sizes   span
 }
 
-// New returns a Meter for a track that is neither talking nor muted.
+// New returns a Meter for a track that is neither talking nor muted. Its time
+// begins with the first packet or tick: do not tick before packets can arrive.
 func New(cfg Config) *Meter {
 	return &Meter{cfg: cfg.withDefaults(), smooth: float64(Silence)}
 }
@@ -162,6 +163,7 @@ func (m *Meter) Tick(now time.Time) Change {
 	}
 	if !m.muted && now.Sub(m.last) >= m.cfg.Mute {
 		m.muted, m.gone = true, true
+		m.smooth = float64(Silence)
 		c |= Muted | m.stop()
 	}
 	return c
