@@ -49,6 +49,8 @@ func (g *gate) Admit(_ context.Context, c bridge.Credentials) (bridge.Grant, err
 func (g *gate) Failed(bridge.Credentials) { g.failed++ }
 
 // frames is a tap that checks all that we send against the schema.
+var _ transcript.Stage = (*world)(nil)
+
 type frames struct{ t *testing.T }
 
 func (f frames) Frame(_ dialects.ConnID, dir dialects.Direction, data []byte) {
@@ -107,6 +109,11 @@ func (w *world) Describe(_ context.Context, who string, wish transcript.Wish, of
 	}
 	w.last[who][len(p.Receives()) > 0] = p
 	return wish.Answer(offer)
+}
+
+// Answered implements transcript.Stage. No server answers here: it offers.
+func (w *world) Answered(_ context.Context, who, _ string) error {
+	return fmt.Errorf("%s has heard an answer", who)
 }
 
 // peerOf returns the peer that made an offer.
@@ -241,6 +248,7 @@ type guest struct {
 	w      *world
 	s      *bridge.Session
 	events func() []bridge.Event
+	seen   []bridge.Event // read, and perhaps wanted again
 }
 
 func bridgetestEvents(s *bridge.Session) func() []bridge.Event {
@@ -269,3 +277,5 @@ func (g *guest) publish(src bridge.Source, audio, video bridge.TrackState) bridg
 }
 
 const second = time.Second
+
+func answerWish() transcript.Wish { return transcript.Wish{Type: "answer"} }
