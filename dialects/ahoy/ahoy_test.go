@@ -14,7 +14,7 @@ func dirs() []string { return []string{"testdata", "testdata/engine"} }
 
 func TestTranscripts(t *testing.T) {
 	for _, dir := range dirs() {
-		transcript.Dir(t, dir, func(t *testing.T) transcript.World { return newWorld(t, nil).open() })
+		transcript.Dir(t, dir, func(t *testing.T) transcript.World { return newWorld(t).open() })
 	}
 }
 

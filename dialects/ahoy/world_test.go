@@ -62,19 +62,14 @@ func (f frames) Frame(_ dialects.ConnID, dir dialects.Direction, data []byte) {
 	}
 }
 
-// newWorld makes a node. configure may change the dialect's section, nil does not.
-func newWorld(t *testing.T, configure func(*ahoy.Config)) *world {
+// newWorld makes a node. It is open after open.
+func newWorld(t *testing.T) *world {
 	w := &world{t: t, media: &bridgetest.Media{}, gate: &gate{}, last: map[string]map[bool]*bridgetest.Peer{}}
 	w.rooms = bridge.NewLocal(bridge.LocalConfig{Media: w.media})
 	w.env = dialects.Env{
 		Host: w.rooms, Gate: w.gate, IDs: dialects.NewIDs([]byte("a key of this test, and no other")),
 		Log: slog.New(slog.DiscardHandler), Tap: frames{t}, Counts: new(dialects.Counts),
-		Config: func(into any) error {
-			if configure != nil {
-				configure(into.(*ahoy.Config))
-			}
-			return nil
-		},
+		Config: func(any) error { return nil },
 	}
 	return w
 }
@@ -198,11 +193,24 @@ func (w *world) publish(who, what string) error {
 	return nil
 }
 
-// inBubble runs a test of a node in virtual time.
+// inBubble runs a test of a node in virtual time. configure changes the dialect's
+// section; nil does not.
 func inBubble(t *testing.T, configure func(*ahoy.Config), f func(t *testing.T, w *world)) {
 	t.Helper()
+	inWorld(t, func(w *world) {
+		if configure != nil {
+			w.env.Config = func(into any) error { configure(into.(*ahoy.Config)); return nil }
+		}
+	}, f)
+}
+
+// inWorld runs a test of a node, changed before it opens, in virtual time.
+func inWorld(t *testing.T, change func(w *world), f func(t *testing.T, w *world)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, configure).open()
+		w := newWorld(t)
+		change(w)
+		w.open()
 		defer func() {
 			if err := w.Close(); err != nil {
 				t.Errorf("close: %v", err)
@@ -211,6 +219,8 @@ func inBubble(t *testing.T, configure func(*ahoy.Config), f func(t *testing.T, w
 		f(t, w)
 	})
 }
+
+type ctx = context.Context
 
 // dialer is how package client reaches the node.
 func (w *world) dialer() *websocket.Dialer {
@@ -240,23 +250,22 @@ func (w *world) guest(req bridge.JoinRequest) *guest {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return &guest{w: w, s: s, events: bridgetestEvents(s)}
+	return &guest{w: w, s: s}
 }
 
 // guest is a member of another dialect.
 type guest struct {
-	w      *world
-	s      *bridge.Session
-	events func() []bridge.Event
-	seen   []bridge.Event // read, and perhaps wanted again
+	w    *world
+	s    *bridge.Session
+	seen []bridge.Event // all that it was told
 }
 
-func bridgetestEvents(s *bridge.Session) func() []bridge.Event {
-	return func() []bridge.Event {
-		synctest.Wait()
-		events, _ := s.Drain(context.Background())
-		return events
-	}
+// events returns what is new.
+func (g *guest) events() []bridge.Event {
+	synctest.Wait()
+	events, _ := g.s.Drain(context.Background())
+	g.seen = append(g.seen, events...)
+	return events
 }
 
 func (g *guest) do(c bridge.Command) {
