@@ -11,36 +11,38 @@ import (
 // gets. Its methods are called by one goroutine at a time.
 type Estimator interface {
 	// Sent says that a packet left: its transport-wide sequence number
-	// (draft-holmer-rmcat-transport-wide-cc-extensions-01), 0 where there is none, and
-	// its size in bytes. It does not allocate.
-	Sent(now time.Time, seq uint16, size int)
+	// (draft-holmer-rmcat-transport-wide-cc-extensions-01) and its size in bytes. Where
+	// there are no such numbers, they are 0, and the bytes of many packets may be
+	// told as one. It does not allocate.
+	Sent(now time.Duration, seq uint16, size int)
 	// REMB takes a receiver's estimate (draft-alvestrand-rmcat-remb), in bit/s.
-	REMB(now time.Time, bps int)
+	REMB(now time.Duration, bps int)
 	// Loss takes the fraction lost of a receiver report (RFC 3550, 6.4.1), in 256ths.
-	Loss(now time.Time, fraction uint8)
+	Loss(now time.Duration, fraction uint8)
 	// TWCC takes transport-wide feedback.
-	TWCC(now time.Time, feedback *rtcp.TransportLayerCC)
-	// Estimate returns the guess in bit/s; ok is false when there is none.
-	Estimate(now time.Time) (bps int, ok bool)
+	TWCC(now time.Duration, feedback *rtcp.TransportLayerCC)
+	// Estimate returns the guess in bit/s, for all that is sent to the peer; ok is
+	// false when there is none.
+	Estimate() (bps int, ok bool)
 }
 
 // None is an Estimator that never knows.
 type None struct{}
 
 // Sent does nothing.
-func (None) Sent(time.Time, uint16, int) {}
+func (None) Sent(time.Duration, uint16, int) {}
 
 // REMB does nothing.
-func (None) REMB(time.Time, int) {}
+func (None) REMB(time.Duration, int) {}
 
 // Loss does nothing.
-func (None) Loss(time.Time, uint8) {}
+func (None) Loss(time.Duration, uint8) {}
 
 // TWCC does nothing.
-func (None) TWCC(time.Time, *rtcp.TransportLayerCC) {}
+func (None) TWCC(time.Duration, *rtcp.TransportLayerCC) {}
 
 // Estimate returns that there is none.
-func (None) Estimate(time.Time) (int, bool) { return 0, false }
+func (None) Estimate() (int, bool) { return 0, false }
 
 const (
 	growth   = 0.08                   // per second, while all is well
@@ -61,69 +63,66 @@ const (
 // congestion: more than a tenth lost, or packets that queue. From then on it has a
 // rate that is cut when that happens again and grows slowly while it does not.
 //
-// A receiver that is sent little reports little: REMB is bounded by half more than
-// what arrives. So a report well above what is sent is not taken for a bound, and
+// A receiver that is sent little reports little: REMB is at most half more than
+// what arrives. So a report well above what is sent is not taken for a limit, and
 // the rate may grow past it; otherwise nobody would ever get back to a higher
 // layer.
 type Bandwidth struct {
-	rate  float64   // bit/s; 0: no opinion
-	moved time.Time // when rate was touched last
-	cutAt time.Time
+	rate  float64       // bit/s; 0: no opinion
+	moved time.Duration // when rate was touched last
+	cutAt time.Duration
 	sent  meter
 	acked meter
 
 	ring     []packet // nil until there is feedback
-	epoch    time.Time
 	clock    reference
-	delay    float64 // smoothed queueing delay, ns
-	shortest [2]time.Duration
-	windowAt time.Time
+	delay    float64          // smoothed queueing delay, ns
+	shortest [2]time.Duration // way of a packet, in the window before and in this one
+	windowed bool
+	windowAt time.Duration
 	lost     int
 	counted  int
 }
 
 // packet is what is remembered of one that was sent.
 type packet struct {
-	at   time.Duration // since epoch
+	at   time.Duration
 	size uint16
 	seq  uint16
 	open bool // no feedback yet
 }
 
 // NewBandwidth returns a Bandwidth without an opinion.
-func NewBandwidth() *Bandwidth { return &Bandwidth{} }
+func NewBandwidth() *Bandwidth { return &Bandwidth{cutAt: math.MinInt64 / 2} }
 
 // Sent implements Estimator.
-func (b *Bandwidth) Sent(now time.Time, seq uint16, size int) {
+func (b *Bandwidth) Sent(now time.Duration, seq uint16, size int) {
 	b.sent.add(now, size)
 	if b.ring != nil {
-		b.ring[seq%ringSize] = packet{at: now.Sub(b.epoch), size: uint16(min(size, math.MaxUint16)), seq: seq, open: true}
+		b.ring[seq%ringSize] = packet{at: now, size: uint16(min(size, math.MaxUint16)), seq: seq, open: true}
 	}
 }
 
 // REMB implements Estimator.
-func (b *Bandwidth) REMB(now time.Time, bps int) {
+func (b *Bandwidth) REMB(now time.Duration, bps int) {
 	told := math.Max(float64(bps), floor)
-	sent := b.sent.rate(now)
-	limited := told < 1.3*sent // by the path, not by what is sent
-	calm := b.cutAt.IsZero() || now.Sub(b.cutAt) >= shaken
+	limit := told < 1.3*b.sent.rate(now) // of the path; otherwise of what is sent
 	switch {
-	case b.rate == 0 || limited && told < b.rate || told > b.rate && calm:
-		if limited && told < sent {
-			b.cutAt = now
-		}
+	case limit && (told < b.rate || b.rate == 0 || now-b.cutAt >= shaken):
 		b.rate, b.moved = told, now
-	case !limited || told > b.rate:
+	case !limit && b.rate > 0 && told > b.rate && now-b.cutAt >= shaken:
+		b.rate, b.moved = told, now
+	default:
 		b.grow(now)
 	}
 }
 
 // Loss implements Estimator.
-func (b *Bandwidth) Loss(now time.Time, fraction uint8) {
+func (b *Bandwidth) Loss(now time.Duration, fraction uint8) {
 	b.loss(now, float64(fraction)/256)
 }
 
-func (b *Bandwidth) loss(now time.Time, part float64) {
+func (b *Bandwidth) loss(now time.Duration, part float64) {
 	switch {
 	case part > lossy:
 		b.cut(now, b.sent.rate(now)*(1-part/2))
@@ -134,8 +133,8 @@ func (b *Bandwidth) loss(now time.Time, part float64) {
 
 // cut lowers the rate to at most bps. A second cut waits until the first one can
 // have shown.
-func (b *Bandwidth) cut(now time.Time, bps float64) {
-	if !b.cutAt.IsZero() && now.Sub(b.cutAt) < between || bps <= 0 {
+func (b *Bandwidth) cut(now time.Duration, bps float64) {
+	if now-b.cutAt < between || bps <= 0 {
 		return
 	}
 	if b.rate == 0 || bps < b.rate {
@@ -146,11 +145,11 @@ func (b *Bandwidth) cut(now time.Time, bps float64) {
 
 // grow raises the rate for the time since it was moved. A rate far above what is
 // sent limits nothing any more and is forgotten.
-func (b *Bandwidth) grow(now time.Time) {
+func (b *Bandwidth) grow(now time.Duration) {
 	if b.rate == 0 {
 		return
 	}
-	elapsed := min(max(now.Sub(b.moved), 0), time.Second)
+	elapsed := min(max(now-b.moved, 0), time.Second)
 	b.moved = now
 	if b.delay > float64(queueing)/2 {
 		return
@@ -162,34 +161,46 @@ func (b *Bandwidth) grow(now time.Time) {
 }
 
 // Estimate implements Estimator.
-func (b *Bandwidth) Estimate(time.Time) (int, bool) { return int(b.rate), b.rate > 0 }
+func (b *Bandwidth) Estimate() (int, bool) { return int(b.rate), b.rate > 0 }
 
 // meter measures a bitrate.
 type meter struct {
-	from  time.Time
+	begun bool
+	from  time.Duration
 	bytes int
 	last  float64
 }
 
 const slice = 500 * time.Millisecond
 
-func (m *meter) add(now time.Time, size int) {
+func (m *meter) add(now time.Duration, size int) {
 	m.roll(now)
 	m.bytes += size
 }
 
 // rate returns bit/s of the last half second that is complete.
-func (m *meter) rate(now time.Time) float64 {
+func (m *meter) rate(now time.Duration) float64 {
 	m.roll(now)
 	return m.last
 }
 
-func (m *meter) roll(now time.Time) {
-	if m.from.IsZero() {
-		m.from = now
-		return
+// peak returns what has just been measured where that is more than rate: a step
+// up is seen before the half second is over.
+func (m *meter) peak(now time.Duration) float64 {
+	m.roll(now)
+	d := now - m.from
+	if d < slice/5 {
+		return m.last
 	}
-	if d := now.Sub(m.from); d >= slice {
+	return math.Max(m.last, float64(m.bytes)*8/d.Seconds())
+}
+
+func (m *meter) roll(now time.Duration) {
+	d := now - m.from
+	switch {
+	case !m.begun:
+		m.begun, m.from = true, now
+	case d >= slice:
 		m.last = float64(m.bytes) * 8 / d.Seconds()
 		m.from, m.bytes = now, 0
 	}

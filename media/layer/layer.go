@@ -1,8 +1,8 @@
 // Package layer decides which simulcast layer each subscription of a peer gets.
 // It owns the choice, and the guess of how much the peer can take; it owns no
-// packets, no clock and no goroutine. Times are given by the caller, nothing is
-// safe for concurrent use: one goroutine, the engine's ticker, walks a peer's
-// subscriptions and asks.
+// packets, no clock and no goroutine. Times are given by the caller, counted from
+// any fixed point by a clock that does not go back. Nothing is safe for concurrent
+// use: one goroutine, the engine's ticker, walks a peer's subscriptions and asks.
 //
 // Order of the choice: what the subscriber wishes is never exceeded; what does
 // not arrive is not chosen; everybody gets the lowest layer before anybody gets a
@@ -14,6 +14,7 @@
 package layer
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -28,8 +29,8 @@ const Paused = -1
 // has one, with an empty RID.
 type Layer struct {
 	RID     string
-	Bitrate int       // bit/s, measured; 0: not known yet
-	Last    time.Time // when its latest packet arrived; zero: none yet
+	Bitrate int           // bit/s, measured; 0: not known yet
+	Last    time.Duration // when its latest packet arrived; 0: none yet
 }
 
 // Subscription is one track of one subscriber. The caller sets the exported
@@ -42,9 +43,10 @@ type Subscription struct {
 	target  int // index into Layers plus one; 0: Paused
 	rid     string
 	wished  bridge.LayerWish
-	since   time.Time     // when it got something after nothing
-	waiting time.Time     // since when there is room for more
-	raised  time.Time     // when it went up last
+	since   time.Duration // when it got something after nothing
+	waits   bool          // there is room for more
+	waiting time.Duration // since when
+	raised  time.Duration // when it went up last
 	hold    time.Duration // how long there must be room for more
 
 	choice []int // live layers within the wish, lowest first
@@ -96,7 +98,7 @@ func New(cfg Config) *Allocator {
 // Allocate chooses a layer for each subscription, and reports whether a target
 // has changed. bps is what the peer can take in bit/s, as Estimator.Estimate
 // returns it: without an estimate everybody gets the best it wishes.
-func (a *Allocator) Allocate(now time.Time, bps int, known bool, subs []*Subscription) bool {
+func (a *Allocator) Allocate(now time.Duration, bps int, known bool, subs []*Subscription) bool {
 	left := float64(bps)
 	if !known {
 		left = math.Inf(1)
@@ -165,10 +167,10 @@ func (s *Subscription) look(dead time.Duration) {
 	if s.Audio {
 		best = 0
 	}
-	freshest := slices.MaxFunc(s.Layers, func(a, b Layer) int { return a.Last.Compare(b.Last) }).Last
+	freshest := slices.MaxFunc(s.Layers, func(a, b Layer) int { return cmp.Compare(a.Last, b.Last) }).Last
 	at := slices.IndexFunc(s.Layers, func(l Layer) bool { return l.RID == s.rid })
 	for i, l := range s.Layers[:best+1] {
-		if !s.Audio && freshest.Sub(l.Last) > dead {
+		if !s.Audio && freshest-l.Last > dead {
 			continue
 		}
 		if s.target > 0 && i <= at {
@@ -179,36 +181,45 @@ func (s *Subscription) look(dead time.Duration) {
 }
 
 // settle moves the target towards the plan, and reports whether it moved.
-func (s *Subscription) settle(now time.Time, cfg Config) bool {
-	old, oldRID, had := s.target, s.rid, s.target > 0
+func (s *Subscription) settle(now time.Duration, cfg Config) bool {
+	old, oldRID := s.target, s.rid
 	if len(s.choice) == 0 {
-		s.target, s.waiting = 0, time.Time{}
+		s.target, s.waits = 0, false
 		return old != 0
 	}
-	alive := had && s.Layers[s.choice[s.now]].RID == s.rid
-	switch {
-	case !had:
-		s.since, s.hold, s.now = now, cfg.Hold, s.plan
-	case !alive || s.Wish != s.wished || now.Sub(s.since) < cfg.Hold:
+	switch alive := old > 0 && s.Layers[s.choice[s.now]].RID == s.rid; {
+	case old == 0:
+		s.since, s.raised, s.hold, s.now = now, now-lasting*cfg.Hold, cfg.Hold, s.plan
+	case !alive || s.Wish != s.wished || now-s.since < cfg.Hold:
 		s.now = s.plan
-	case s.plan < s.now:
-		if !s.raised.IsZero() && now.Sub(s.raised) < lasting*cfg.Hold {
-			s.hold = min(2*s.hold, maxHold)
-		}
-		s.now = s.plan
-	case s.plan > s.now && s.waiting.IsZero():
-		s.waiting = now
-	case s.plan > s.now && now.Sub(s.waiting) >= s.hold:
-		s.now, s.raised = s.plan, now
+	default:
+		s.move(now, cfg)
 	}
 	if s.plan <= s.now {
-		s.waiting = time.Time{}
-		if now.Sub(s.raised) >= lasting*s.hold {
-			s.hold = cfg.Hold
-		}
+		s.waits = false
 	}
 	s.wished = s.Wish
 	s.target = s.choice[s.now] + 1
 	s.rid = s.Layers[s.target-1].RID
 	return old != s.target || oldRID != s.rid
+}
+
+// move goes down at once, and up when there has been room for long enough.
+func (s *Subscription) move(now time.Duration, cfg Config) {
+	kept := now - s.raised
+	switch {
+	case s.plan < s.now:
+		if kept < lasting*cfg.Hold {
+			s.hold = min(2*s.hold, maxHold)
+		}
+		s.now = s.plan
+	case s.plan == s.now:
+		if kept >= lasting*s.hold {
+			s.hold = cfg.Hold
+		}
+	case !s.waits:
+		s.waits, s.waiting = true, now
+	case now-s.waiting >= s.hold:
+		s.now, s.raised = s.plan, now
+	}
 }

@@ -7,9 +7,9 @@ import (
 )
 
 // TWCC implements Estimator.
-func (b *Bandwidth) TWCC(now time.Time, feedback *rtcp.TransportLayerCC) {
+func (b *Bandwidth) TWCC(now time.Duration, feedback *rtcp.TransportLayerCC) {
 	if b.ring == nil {
-		b.ring, b.epoch = make([]packet, ringSize), now
+		b.ring = make([]packet, ringSize)
 		return
 	}
 	arrival := b.clock.read(feedback.ReferenceTime)
@@ -53,26 +53,24 @@ func each(chunks []rtcp.PacketStatusChunk, f func(symbol uint16) bool) {
 }
 
 // fate takes what became of one packet.
-func (b *Bandwidth) fate(now time.Time, seq uint16, received bool, arrival time.Duration) {
+func (b *Bandwidth) fate(now time.Duration, seq uint16, received bool, arrival time.Duration) {
 	p := &b.ring[seq%ringSize]
 	if !p.open || p.seq != seq {
 		return
 	}
+	p.open = false // if it comes after all, it was late enough to be called lost
+	b.counted++
 	if !received {
-		b.lost++ // once: later feedback may bring it after all, which is rare and does no harm
-		b.counted++
-		p.open = false
+		b.lost++
 		return
 	}
-	p.open = false
-	b.counted++
 	b.acked.add(now, int(p.size))
 	way := arrival - p.at // plus what the clocks differ by
-	if b.windowAt.IsZero() {
-		b.windowAt, b.shortest = now, [2]time.Duration{way, way}
-	}
-	if now.Sub(b.windowAt) >= window {
-		b.windowAt, b.shortest[0], b.shortest[1] = now, b.shortest[1], way
+	switch {
+	case !b.windowed:
+		b.windowed, b.windowAt, b.shortest = true, now, [2]time.Duration{way, way}
+	case now-b.windowAt >= window:
+		b.windowAt, b.shortest = now, [2]time.Duration{b.shortest[1], way}
 	}
 	b.shortest[1] = min(b.shortest[1], way)
 	queued := way - min(b.shortest[0], b.shortest[1])
@@ -80,9 +78,9 @@ func (b *Bandwidth) fate(now time.Time, seq uint16, received bool, arrival time.
 }
 
 // judge draws the conclusions of a feedback packet.
-func (b *Bandwidth) judge(now time.Time) {
+func (b *Bandwidth) judge(now time.Duration) {
 	if b.delay > float64(queueing) {
-		b.cut(now, backoff*b.acked.rate(now))
+		b.cut(now, backoff*b.acked.peak(now))
 	}
 	if b.counted >= sample {
 		part := float64(b.lost) / float64(b.counted)

@@ -2,7 +2,8 @@
 // somebody talks, and whether a client has muted its microphone without saying
 // so. It owns the thresholds and the times of both, and nothing else: no packets,
 // no clock, no goroutine. A Meter is fed with the level of each packet, its size
-// and its arrival time, and answers with what has changed.
+// and its arrival time, and answers with what has changed. Times are counted from
+// any fixed point, by a clock that does not go back.
 //
 // Talking is decided as architecture.md 13 has it: on after 150 ms above the
 // threshold, off after 500 ms below. ahoy.md 8.2 suggests 300 and 800 ms, which is
@@ -93,12 +94,12 @@ const (
 type Meter struct {
 	cfg     Config
 	started bool
-	last    time.Time // of the latest packet, or of the first tick
-	loud    bool      // the latest packet
+	last    time.Duration // of the latest packet, or of the first tick
+	loud    bool          // the latest packet
 	credit  time.Duration
-	heard   time.Time // when it was loud last
-	silent  bool      // the latest packet was digital silence
-	quiet   time.Time // since when
+	heard   time.Duration // when it was loud last
+	silent  bool          // the latest packet was digital silence
+	quiet   time.Duration // since when
 	talking bool
 	muted   bool
 	gone    bool // muted because there was nothing
@@ -127,7 +128,7 @@ func (m *Meter) Level() uint8 { return uint8(m.smooth + 0.5) }
 // comes with it, the size of its payload without padding, and when it arrived. A
 // sender that has once set the voice flag is taken at its word from then on: what
 // it does not call voice is noise, however loud.
-func (m *Meter) Packet(now time.Time, level uint8, voice bool, size int) Change {
+func (m *Meter) Packet(now time.Duration, level uint8, voice bool, size int) Change {
 	elapsed := m.pass(now)
 	known := level <= Silence
 	silent := size <= m.cfg.Tiny && (!known || level == Silence)
@@ -152,16 +153,16 @@ func (m *Meter) Packet(now time.Time, level uint8, voice bool, size int) Change 
 
 // Tick says what time it is, so that the end of a stream is noticed. Once every
 // few hundred milliseconds is enough.
-func (m *Meter) Tick(now time.Time) Change {
+func (m *Meter) Tick(now time.Duration) Change {
 	if !m.started {
 		m.pass(now)
 		return 0
 	}
 	var c Change
-	if m.talking && now.Sub(m.heard) >= m.cfg.Off {
+	if m.talking && now-m.heard >= m.cfg.Off {
 		c |= m.stop()
 	}
-	if !m.muted && now.Sub(m.last) >= m.cfg.Mute {
+	if !m.muted && now-m.last >= m.cfg.Mute {
 		m.muted, m.gone = true, true
 		m.smooth = float64(Silence)
 		c |= Muted | m.stop()
@@ -171,12 +172,12 @@ func (m *Meter) Tick(now time.Time) Change {
 
 // pass moves the time of the latest packet to now and returns how much of what
 // has passed counts.
-func (m *Meter) pass(now time.Time) time.Duration {
+func (m *Meter) pass(now time.Duration) time.Duration {
 	if !m.started {
 		m.started, m.last, m.heard = true, now, now
 		return 0
 	}
-	elapsed := now.Sub(m.last)
+	elapsed := now - m.last
 	if elapsed <= 0 {
 		return 0
 	}
@@ -200,12 +201,12 @@ func (m *Meter) settle(silent bool) Change {
 		m.silent = false
 	case !m.silent:
 		m.silent, m.quiet = true, m.last
-	case !m.muted && m.last.Sub(m.quiet) >= m.cfg.Mute:
+	case !m.muted && m.last-m.quiet >= m.cfg.Mute:
 		m.muted, m.gone = true, false
 		c |= Muted
 	}
 	switch {
-	case m.talking && (m.muted || m.last.Sub(m.heard) >= m.cfg.Off):
+	case m.talking && (m.muted || m.last-m.heard >= m.cfg.Off):
 		c |= m.stop()
 	case !m.talking && !m.muted && m.loud && m.credit >= m.cfg.On:
 		m.talking = true
