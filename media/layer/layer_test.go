@@ -229,7 +229,7 @@ func (sc *scene) check(known bool) error {
 
 func TestProperties(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
-	for range 300 {
+	for range 100 {
 		sc, a, known := newScene(random), New(Config{}), random.IntN(4) > 0
 		for range 60 {
 			sc.step(random, true)
