@@ -20,6 +20,9 @@ func holds(t *testing.T, text string) (Lifted, bool) {
 	}
 	Bitrate(text, 1000)
 	Candidate(text)
+	if _, err := Describe(text); err != nil && bridge.CodeOf(err) != bridge.BadRequest {
+		t.Fatalf("not the reader's fault: %v", err)
+	}
 	l, err := Lift(text)
 	if err != nil {
 		if e, ok := errors.AsType[*bridge.Error](err); !ok || e.Code != bridge.BadRequest || e.Msg == "" {

@@ -29,11 +29,11 @@ func Lift(raw string) (Lifted, error) { return lift(raw, nil) }
 // LiftAnswer turns a client's answer to an offer of ours into modern form. The
 // offer, as it was sent, lends the answer what old clients leave out: mids, and
 // m-lines that they do not know. All m-lines may be rejected: see
-// Media.Rejected.
+// Media.Rejected. An offer that cannot be read is bridge.Internal.
 func LiftAnswer(raw, offer string) (Lifted, error) {
 	ours, err := parse(offer)
 	if err != nil {
-		return Lifted{}, fmt.Errorf("the offer that was answered: %w", err)
+		return Lifted{}, &bridge.Error{Code: bridge.Internal, Err: fmt.Errorf("the offer that was answered: %w", err)}
 	}
 	return lift(raw, ours)
 }
@@ -100,7 +100,7 @@ func lift(raw string, offer *description) (Lifted, error) {
 func (l *lifting) drop(s *section, what string) {
 	const most = 32
 	if len(l.dropped) < most {
-		l.dropped = append(l.dropped, fmt.Sprintf("%s of m-line %d (%s)", what, slices.Index(l.media, s), s.kind))
+		l.dropped = append(l.dropped, fmt.Sprintf("%.60s of m-line %d (%.20s)", what, slices.Index(l.media, s), s.kind))
 	}
 }
 
@@ -175,7 +175,7 @@ func (l *lifting) align() error {
 			l.form.media = append(l.form.media, shape{})
 		}
 		if l.media[i].kind != ours.kind {
-			return bridge.Errorf(bridge.BadRequest, "the answer has %s where the offer has %s", l.media[i].kind, ours.kind)
+			return bridge.Errorf(bridge.BadRequest, "the answer has %.20s where the offer has %.20s", l.media[i].kind, ours.kind)
 		}
 		if ours.mid() != "" {
 			l.rename(l.media[i], ours.mid())
