@@ -1,0 +1,173 @@
+package spreed
+
+import (
+	"context"
+
+	"dragoman/bridge"
+)
+
+// upload is what the client sends. It sends the same on every leg; it is taken on
+// one, and on another when that one ends (reference 14.9).
+//
+// A client cannot be renegotiated, so what may be taken later has to be agreed on
+// when the leg is made: some legs receive, for a publication that nobody knows and
+// that is dropped when the leg's turn comes. The others are answered sendonly, to
+// spare the client's uplink.
+type upload struct {
+	m   *meeting
+	id  bridge.PublicationID
+	on  *leg // nil: nothing is taken
+	now bridge.Publication
+	off [2]bool // per bridge.Track: nothing comes
+}
+
+// spares is how many legs besides the one in use could be taken over to at once.
+const spares = 2
+
+func newUpload(m *meeting) upload {
+	return upload{m: m, id: bridge.NewPublicationID(), off: [2]bool{true, true}}
+}
+
+func (u *upload) allowed() bool {
+	return u.m.self.Can&(bridge.PublishAudio|bridge.PublishVideo) != 0
+}
+
+// prepare decides before a leg is negotiated what the client is to send on it.
+func (u *upload) prepare(ctx context.Context, l *leg) {
+	switch {
+	case !u.allowed():
+		return
+	case u.on == nil:
+		u.take(ctx, l)
+		return
+	}
+	others := 0
+	for _, o := range u.m.calls.order {
+		if o.takes && o != u.on {
+			others++
+		}
+	}
+	if others >= spares && u.m.key.automatic() {
+		return // another can be called anew when it comes to that
+	}
+	id := bridge.NewPublicationID()
+	if err := l.peer.Receive(id, bridge.Camera); err != nil {
+		_ = u.m.s.gentle(err)
+		return
+	}
+	l.spare, l.takes = id, true
+}
+
+// feed chooses the leg: the one it is, while that is connected or no other is; else
+// the first that is connected; else the first there is.
+func (u *upload) feed(ctx context.Context) {
+	if !u.allowed() {
+		u.on = nil
+		return
+	}
+	var best *leg
+	for _, l := range u.m.calls.order {
+		better := best == nil || l.connected && !best.connected || l == u.on && l.connected == best.connected
+		if l.takes && better {
+			best = l
+		}
+	}
+	switch {
+	case best != nil && best != u.on:
+		u.take(ctx, best)
+	case best == nil:
+		u.on = nil
+		u.silence(ctx)
+		u.revive()
+	}
+}
+
+// take takes the upload on a leg from now on.
+func (u *upload) take(ctx context.Context, l *leg) {
+	if !l.spare.IsZero() {
+		_ = u.m.s.gentle(l.peer.Drop(l.spare))
+		l.spare = bridge.PublicationID{}
+	}
+	if err := l.peer.Receive(u.id, bridge.Camera); err != nil {
+		_ = u.m.s.gentle(err)
+		return
+	}
+	u.on, l.takes = l, true
+	for t, live := range l.live {
+		if live && u.off[t] {
+			u.off[t] = false
+			_ = u.m.s.gentle(u.tell(ctx))
+		}
+	}
+}
+
+// revive has a leg made anew when none is left on which the client sends.
+func (u *upload) revive() {
+	k := &u.m.calls
+	k.s().after(redialFirst, func(ctx context.Context) error {
+		if u.on != nil || k.s().at != u.m || !u.allowed() {
+			return nil
+		}
+		for _, l := range k.order {
+			if l.state == legUp {
+				return k.renew(ctx, l)
+			}
+		}
+		return nil
+	})
+}
+
+// tell makes known what the client publishes.
+func (u *upload) tell(ctx context.Context) error {
+	return u.m.session.Do(ctx, bridge.Publish{Publication: bridge.Publication{
+		ID: u.id, Source: bridge.Camera, Audio: u.track(bridge.Audio), Video: u.track(bridge.Video),
+	}})
+}
+
+func (u *upload) track(t bridge.Track) bridge.TrackState {
+	may := [...]bridge.Permissions{bridge.Audio: bridge.PublishAudio, bridge.Video: bridge.PublishVideo}
+	switch was := u.now.State(t); {
+	case u.off[t] || !u.m.self.Can.Has(may[t]):
+		return bridge.Absent
+	case was == bridge.Muted || was == bridge.Silenced:
+		return bridge.Muted // the room knows better
+	}
+	return bridge.Live
+}
+
+// heard takes in that a track of the client comes on a leg, or comes no more.
+func (u *upload) heard(ctx context.Context, l *leg, e bridge.PeerTrack) error {
+	if e.Track > bridge.Video || e.Pub != u.id && e.Pub != l.spare {
+		return nil
+	}
+	l.live[e.Track] = e.Live
+	if l != u.on || u.off[e.Track] != e.Live {
+		return nil
+	}
+	u.off[e.Track] = !e.Live
+	return u.m.s.gentle(u.tell(ctx))
+}
+
+// silence says that nothing comes any more: the client has hung up everywhere.
+func (u *upload) silence(ctx context.Context) {
+	if u.off[bridge.Audio] && u.off[bridge.Video] || u.m.s.at != u.m {
+		return
+	}
+	u.off = [2]bool{true, true}
+	_ = u.m.s.gentle(u.tell(ctx))
+}
+
+// changed takes in what the room makes of it.
+func (u *upload) changed(p bridge.Publication) {
+	if p.ID == u.id {
+		u.now = p
+	}
+}
+
+// unpublished: a moderator has ended the stream. It is told again with the next
+// track.
+func (u *upload) unpublished(p bridge.Publication) {
+	if p.ID == u.id {
+		u.now, u.off = bridge.Publication{}, [2]bool{true, true}
+	}
+}
