@@ -38,9 +38,9 @@ func (k kinds) names() (all []string) {
 // sends returns what the maker of a description is going to send: per m-line,
 // port 0, inactive and recvonly mean that it sends nothing there (7.6).
 func sends(s bridge.SDP) (k kinds) {
-	session := true // direction of the whole session
-	on := false     // of the m-line
-	var kind *bool
+	session, on := true, true // of the whole session; of the m-line
+	media := false            // the session's own lines are over
+	var kind *bool            // that the m-line is of; nil: of none, or rejected
 	done := func() {
 		if kind != nil && on {
 			*kind = true
@@ -50,17 +50,18 @@ func sends(s bridge.SDP) (k kinds) {
 		line = strings.TrimRight(line, "\r\n")
 		if m, ok := strings.CutPrefix(line, "m="); ok {
 			done()
-			kind, on = k.of(m), session
+			kind, on, media = k.of(m), session, true
 			if f := strings.Fields(m); len(f) < 2 || f[1] == "0" {
 				kind = nil
 			}
 			continue
 		}
 		sending, known := directions[line]
-		if !known {
-			continue
-		}
-		if on = sending; kind == nil {
+		switch {
+		case !known:
+		case media:
+			on = sending
+		default:
 			session = sending
 		}
 	}

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"dragoman/bridge"
@@ -15,30 +15,28 @@ import (
 // The types of what clients send (reference 4 and 7). What the server sends is
 // beside its struct below.
 const (
-	createRequest      = "CONFERENCE_CREATE_request"
-	joinRequest        = "CONFERENCE_JOIN_request"
-	leaveRequest       = "CONFERENCE_LEAVE_request"
-	kickRequest        = "CONFERENCE_KICK_request"
-	lockRequest        = "CONFERENCE_LOCK_request"
-	describeRequest    = "CONFERENCE_DESCRIPTION_request"
-	destroyRequest     = "CONFERENCE_DESTROY_request"
-	shareRequest       = "MEDIA_SHARE_request"
-	mediaRequest       = "MEDIA_request"
-	chatRequest        = "CHAT_MESSAGE_request"
-	receiveResponse    = "MEDIA_RECEIVE_response"
-	descriptionAnswer  = "SDP_response"
-	requestSuffix      = "_request"
-	responseSuffix     = "_response"
-	statusOK           = 200
-	unlimited          = -1 // remainingSeconds without a time limit
-	largest            = count(1_000_000_000)
-	defaultVideoKbit   = 500 // reference 4.4
-	bitsPerKilobit     = 1000
-	noMessageType      = "the frame has no messageType"
-	maxUnescapedLength = 256 << 10
+	createRequest     = "CONFERENCE_CREATE_request"
+	joinRequest       = "CONFERENCE_JOIN_request"
+	leaveRequest      = "CONFERENCE_LEAVE_request"
+	kickRequest       = "CONFERENCE_KICK_request"
+	lockRequest       = "CONFERENCE_LOCK_request"
+	describeRequest   = "CONFERENCE_DESCRIPTION_request"
+	destroyRequest    = "CONFERENCE_DESTROY_request"
+	shareRequest      = "MEDIA_SHARE_request"
+	mediaRequest      = "MEDIA_request"
+	chatRequest       = "CHAT_MESSAGE_request"
+	receiveResponse   = "MEDIA_RECEIVE_response"
+	descriptionAnswer = "SDP_response"
+	requestSuffix     = "_request"
+	responseSuffix    = "_response"
+	statusOK          = 200
+	unlimited         = -1 // remainingSeconds without a time limit
+	largest           = count(1_000_000_000)
+	defaultVideoKbit  = 500 // reference 4.4
+	bitsPerKilobit    = 1000
 )
 
-var errNoMessage = errors.New(noMessageType)
+var errNoMessage = errors.New("the frame has no messageType")
 
 // message is a frame of which the envelope was understood.
 type message struct {
@@ -114,9 +112,9 @@ func (f *flag) UnmarshalJSON(b []byte) error {
 	case "false", "null":
 		*f = false
 	default:
-		n, err := strconv.ParseFloat(string(b), 64)
-		if err != nil && !errors.Is(err, strconv.ErrRange) {
-			return errors.New("not a flag")
+		n, err := number(string(b))
+		if err != nil {
+			return err
 		}
 		*f = n != 0
 	}
@@ -139,12 +137,21 @@ func (c *count) UnmarshalJSON(b []byte) error {
 		*c = 0
 		return nil
 	}
-	n, err := strconv.ParseFloat(text, 64)
-	if (err != nil && !errors.Is(err, strconv.ErrRange)) || math.IsNaN(n) {
-		return errors.New("not a number")
+	n, err := number(text)
+	if err != nil {
+		return err
 	}
 	*c = count(min(max(n, 0), float64(largest)))
 	return nil
+}
+
+// number reads a decimal number. One that is too large for a float64 is infinite.
+func number(s string) (float64, error) {
+	n, err := strconv.ParseFloat(s, 64)
+	if strings.Trim(s, "0123456789+-.eE") != "" || err != nil && !errors.Is(err, strconv.ErrRange) {
+		return 0, errors.New("not a number")
+	}
+	return n, nil
 }
 
 // What clients ask. Strings are "" when null or absent.
