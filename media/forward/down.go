@@ -1,0 +1,263 @@
+package forward
+
+import (
+	"math/rand/v2"
+	"sync"
+)
+
+// NoFormat stands in Down.Formats for a format that was not negotiated.
+const NoFormat = 0xff
+
+// MaxFormats is how many formats there are at most.
+const MaxFormats = 32
+
+// Formats are the payload types of a subscription by the number of the format.
+type Formats [MaxFormats]uint8
+
+// A Down is one track sent to one subscription: one stream with numbers of its
+// own, whatever layers and sources it is made of.
+type Down struct {
+	ssrc   uint32
+	rate   int64
+	sound  bool
+	writer Writer
+
+	// Guards what follows. It is contended only while feedback is answered.
+	mu       sync.Mutex
+	formats  Formats
+	live     bool
+	mismatch bool
+	target   string // rid of the best layer to send; empty: the best there is
+	paused   bool   // send none
+	current  *Layer
+	wanted   *Layer
+	now      segment   // of current
+	before   []segment // oldest first; at most maxSegments
+
+	begun   bool
+	lastIn  uint64 // of current
+	caught  uint64 // packet that catching up has sent already
+	lastOut uint64
+	lastTS  uint32
+	lastAt  int64
+	last    shift // numbers of the last payload descriptor
+
+	cut    bool // the rest of a frame is dropped
+	cutTS  uint32
+	credit int // how many packets may be repeated
+	blank  blanker
+	counts DownStats
+
+	out  Packet
+	head [maxDescriptor]byte
+	copy []byte // of a packet that is repeated
+}
+
+// segment is a stretch of packets that are all renumbered in the same way.
+type segment struct {
+	layer    *Layer
+	from, to uint64 // incoming sequence numbers; to is known of past ones
+	delta    int64  // outgoing minus incoming
+	ts       uint32
+	pt       uint8
+	shift    shift
+}
+
+const (
+	maxSegments = 64
+	maxCredit   = 256
+	// jump is a step between sequence numbers that means a new beginning.
+	jump = 1 << 15
+)
+
+// DownConfig is what a Down is made from.
+type DownConfig struct {
+	SSRC   uint32
+	Rate   int // of the RTP clock, in Hz
+	Sound  bool
+	Writer Writer
+	Blank  []byte // frame to show while there is no picture; nil: none
+}
+
+// NewDown makes a subscription, which sends nothing until it is added to a
+// track and live.
+func NewDown(cfg DownConfig) *Down {
+	d := &Down{
+		ssrc: cfg.SSRC, rate: int64(cfg.Rate), sound: cfg.Sound, writer: cfg.Writer,
+		credit: maxCredit, copy: make([]byte, slotSize), blank: blanker{frame: cfg.Blank},
+	}
+	d.lastOut = 1<<32 | uint64(rand.N(1<<15))
+	d.lastTS = rand.Uint32()
+	d.out.SSRC = cfg.SSRC
+	for i := range d.formats {
+		d.formats[i] = NoFormat
+	}
+	return d
+}
+
+// SSRC returns the stream's SSRC.
+func (d *Down) SSRC() uint32 { return d.ssrc }
+
+// SetFormats sets the payload types, by format. Track.Update must follow.
+func (d *Down) SetFormats(f Formats) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.formats = f
+}
+
+// SetLive says whether the transport is up and the client receives.
+// Track.Update must follow.
+func (d *Down) SetLive(live bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.live = live; !live {
+		d.halt()
+	}
+}
+
+// Aim says which layer to send at best, by rid, empty for the best there is, or
+// to send none. It reports whether that is new; Track.Update must follow then.
+func (d *Down) Aim(rid string, paused bool) (changed bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	changed = d.target != rid || d.paused != paused
+	d.target, d.paused = rid, paused
+	return changed
+}
+
+// Mismatch reports whether the track has packets that the client has no format
+// for.
+func (d *Down) Mismatch() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.mismatch
+}
+
+// Current returns the rid of the layer that is sent, and whether one is.
+func (d *Down) Current() (rid string, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.current == nil {
+		return "", false
+	}
+	return d.current.RID, true
+}
+
+func (d *Down) layers() (current, wanted *Layer) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.live {
+		return nil, nil
+	}
+	return d.current, d.wanted
+}
+
+// pause stops what is sent until a new beginning.
+func (d *Down) pause() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.halt()
+}
+
+// leave stops what is sent of a source.
+func (d *Down) leave(s *Source) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.current != nil && d.current.source == s {
+		d.stop()
+	}
+	if d.wanted != nil && d.wanted.source == s {
+		d.wanted = nil
+	}
+}
+
+func (d *Down) halt() {
+	d.stop()
+	d.wanted = nil
+}
+
+// stop closes the segment.
+func (d *Down) stop() {
+	if d.current == nil {
+		return
+	}
+	d.archive(d.lastIn)
+	d.current = nil
+	d.now = segment{}
+}
+
+// archive keeps the segment for repairs and for what comes late.
+func (d *Down) archive(to uint64) {
+	if len(d.before) == maxSegments {
+		copy(d.before, d.before[1:])
+		d.before = d.before[:maxSegments-1]
+	}
+	s := d.now
+	s.to = to
+	d.before = append(d.before, s)
+}
+
+// choose decides on a layer. It returns the layer if a key frame of it is
+// needed.
+func (d *Down) choose(layers []*Layer, now int64) *Layer {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.live {
+		return nil
+	}
+	usable := make([]*Layer, 0, len(layers))
+	for _, l := range layers {
+		if d.formats[l.Format] != NoFormat {
+			usable = append(usable, l)
+		}
+	}
+	d.mismatch = len(usable) == 0 && len(layers) > 0
+	if len(usable) == 0 {
+		return nil // what was sent until now, of an older source, may go on
+	}
+	l := d.pick(usable, now)
+	d.wanted = l
+	switch {
+	case l == nil:
+		d.stop()
+		return nil
+	case l == d.current:
+		return nil
+	case d.current == nil && d.catchUp(l, now):
+		return nil
+	}
+	return l
+}
+
+// pick returns the target if it is there, else the best, of those that are
+// live.
+func (d *Down) pick(layers []*Layer, now int64) *Layer {
+	if d.paused {
+		return nil
+	}
+	var best *Layer
+	for _, l := range layers {
+		if len(layers) > 1 && l.Idle(now) > stalled {
+			continue
+		}
+		if best = l; d.target != "" && l.RID == d.target {
+			break
+		}
+	}
+	if best == nil {
+		return d.wanted
+	}
+	return best
+}
+
+// Takes reports whether the client has a payload type for one of the formats.
+func (d *Down) Takes(numbers []int) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, n := range numbers {
+		if d.formats[n] != NoFormat {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,49 @@
+package forward
+
+// DownStats is what a subscription has counted.
+type DownStats struct {
+	Packets, Bytes uint64 // written; bytes of payload
+	KeyFrames      uint64
+	Repeated       uint64 // of Packets, for NACKs
+	Nacked         uint64 // that the client asked for
+	Skipped        uint64 // padding that was left out
+	Blanks         uint64 // still pictures
+	Congested      uint64 // dropped by the writer
+	Cut            uint64 // dropped with the rest of a frame
+	Failed         uint64 // the writer gave up
+}
+
+// Stats returns the subscription's counters.
+func (d *Down) Stats() DownStats {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.counts
+}
+
+// Report returns what a sender report (RFC 3550, 6.4.1) says of this moment. It
+// reports false if nothing was ever sent.
+func (d *Down) Report(now int64) (ts, packets, octets uint32, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.live || !d.begun {
+		return 0, 0, 0, false
+	}
+	ts = d.lastTS + ticks(now-d.lastAt, d.rate)
+	if d.current != nil {
+		ts = d.current.when(now) + d.now.ts
+	}
+	return ts, uint32(d.counts.Packets), uint32(d.counts.Bytes), true
+}
+
+// WantKey passes on a subscriber's wish for a key frame.
+func (d *Down) WantKey(now int64) {
+	d.mu.Lock()
+	l := d.wanted
+	if l == nil {
+		l = d.current
+	}
+	d.mu.Unlock()
+	if l != nil {
+		l.WantKey(now)
+	}
+}

@@ -1,0 +1,226 @@
+package forward
+
+// push takes a packet of a layer that the subscription is listed with. It
+// reports whether the subscription switched to that layer.
+func (d *Down) push(l *Layer, p *packet, sent uint32) (switched bool) {
+	d.mu.Lock()
+	if l == d.current && p.seq > d.lastIn+jump {
+		d.stop() // the sender began anew
+	}
+	if l != d.current {
+		if l != d.wanted || !d.live || !p.picture.begins {
+			d.mu.Unlock()
+			return false
+		}
+		d.enter(l, p)
+		switched = true
+	}
+	d.pass(l, p, sent)
+	d.mu.Unlock()
+	return switched
+}
+
+// enter begins a segment with a packet that begins a key frame.
+func (d *Down) enter(l *Layer, p *packet) {
+	ts := d.align(l, p)
+	if d.current != nil {
+		d.archive(d.lastIn)
+	}
+	d.now = segment{
+		layer: l, from: p.seq, delta: int64(d.lastOut+1) - int64(p.seq),
+		ts: ts - p.ts, pt: d.formats[l.Format],
+	}
+	if d.begun {
+		v := &p.picture.vp8
+		d.now.shift = shift{pid: d.last.pid + 1 - v.pid, tl0: d.last.tl0 + 1 - v.tl0, key: d.last.key + 1 - v.key}
+	}
+	d.current, d.lastIn, d.caught = l, p.seq-1, 0
+}
+
+// align returns the timestamp that the first packet of a segment gets. Between
+// layers whose senders report, the same moment keeps the same timestamp;
+// otherwise the time that has passed counts.
+func (d *Down) align(l *Layer, p *packet) uint32 {
+	if !d.begun {
+		return d.lastTS
+	}
+	ts := d.lastTS + max(ticks(p.at-d.lastAt, d.rate), 1)
+	if was := d.current; was != nil && was.source.clock == l.source.clock {
+		moment := p.at
+		ts = was.when(moment) + d.now.ts - l.when(moment) + p.ts
+	}
+	if int32(ts-d.lastTS) <= 0 {
+		ts = d.lastTS + 1
+	}
+	return ts
+}
+
+// pass forwards a packet of the current layer.
+func (d *Down) pass(l *Layer, p *packet, sent uint32) {
+	if p.seq == d.caught {
+		return
+	}
+	s := &d.now
+	if p.seq < s.from {
+		if s = d.received(l, p.seq); s == nil {
+			return
+		}
+	}
+	late := p.seq <= d.lastIn
+	if p.n == 0 && !late {
+		d.skip(p.seq)
+		return
+	}
+	if !late {
+		d.lastIn = p.seq
+	}
+	d.send(s, p, sent, late)
+}
+
+// skip leaves out a packet that is only padding, so that no gap is left. It is
+// not left out where it fills a gap.
+func (d *Down) skip(seq uint64) {
+	d.counts.Skipped++
+	if seq > d.now.from {
+		d.archive(seq - 1)
+	}
+	d.now.from, d.lastIn = seq+1, seq
+	d.now.delta--
+}
+
+// received returns the segment that an incoming packet belongs to, if it is a
+// past one.
+func (d *Down) received(l *Layer, seq uint64) *segment {
+	for i := len(d.before) - 1; i >= 0; i-- {
+		if s := &d.before[i]; s.layer == l && seq >= s.from && seq <= s.to {
+			return s
+		}
+	}
+	return nil
+}
+
+// sent returns the segment that an outgoing packet was in.
+func (d *Down) sent(out uint64) (s *segment, in uint64) {
+	if d.current != nil && out >= uint64(int64(d.now.from)+d.now.delta) {
+		in = uint64(int64(out) - d.now.delta)
+		if in > d.lastIn {
+			return nil, 0
+		}
+		return &d.now, in
+	}
+	for i := len(d.before) - 1; i >= 0; i-- {
+		s = &d.before[i]
+		in = uint64(int64(out) - s.delta)
+		if in >= s.from && in <= s.to {
+			return s, in
+		}
+	}
+	return nil, 0
+}
+
+// send writes a packet with the numbers of its segment. A late one, or one that
+// is repeated, does not count as the last.
+func (d *Down) send(s *segment, p *packet, time uint32, late bool) {
+	o := &d.out
+	out := uint64(int64(p.seq) + s.delta)
+	o.Marker, o.PT, o.Seq, o.TS = p.marker, s.pt, uint16(out), p.ts+s.ts
+	o.Level, o.HasLevel, o.Time, o.Padding = p.level, p.heard, time, 0
+	o.Head, o.Body = nil, p.payload()
+	if p.n == 0 {
+		o.Padding = max(p.pad, 1)
+	}
+	v := &p.picture.vp8
+	if v.size > 0 && s.shift != (shift{}) {
+		o.Head = v.rewrite(d.head[:], o.Body, s.shift)
+		o.Body = o.Body[v.size:]
+	}
+	if !late {
+		d.lastOut, d.lastAt, d.begun = out, p.at, true
+		if int32(o.TS-d.lastTS) > 0 || d.counts.Packets == 0 {
+			d.lastTS = o.TS
+		}
+		if v.size > 0 {
+			d.last = shift{pid: v.pid + s.shift.pid, tl0: v.tl0 + s.shift.tl0, key: v.key + s.shift.key}
+		}
+		if d.credit < maxCredit {
+			d.credit++
+		}
+		if d.cut {
+			if o.TS == d.cutTS {
+				d.counts.Cut++
+				return
+			}
+			d.cut = false
+		}
+	}
+	d.write(p.picture.begins && !d.sound)
+}
+
+// write hands the packet in d.out to the writer.
+func (d *Down) write(key bool) {
+	o := &d.out
+	if err := d.writer.Write(o); err != nil {
+		if err == ErrCongested {
+			d.counts.Congested++
+			d.cut, d.cutTS = !d.sound, o.TS
+			return
+		}
+		d.counts.Failed++
+		return
+	}
+	d.counts.Packets++
+	d.counts.Bytes += uint64(len(o.Head) + len(o.Body))
+	if key {
+		d.counts.KeyFrames++
+	}
+}
+
+// catchUp begins a new subscription with what the layer remembers, if that
+// begins with a key frame.
+func (d *Down) catchUp(l *Layer, now int64) bool {
+	if d.sound {
+		return false
+	}
+	from, to, ok := l.recent(now)
+	if !ok {
+		return false
+	}
+	var p packet
+	sent := SendTime(now)
+	for seq := from; seq <= to; seq++ {
+		if !l.fetch(seq, &p, d.copy) {
+			return d.current == l
+		}
+		if seq == from {
+			d.enter(l, &p)
+		}
+		d.pass(l, &p, sent)
+	}
+	d.caught = to
+	return true
+}
+
+// Repeat answers a NACK with the packets that are still there. It reports how
+// many it wrote.
+func (d *Down) Repeat(seqs []uint16, now int64) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.counts.Nacked += uint64(len(seqs))
+	if !d.live {
+		return 0
+	}
+	n := 0
+	var p packet
+	for _, seq := range seqs {
+		out := d.lastOut + uint64(int64(int16(seq-uint16(d.lastOut))))
+		s, in := d.sent(out)
+		if s == nil || d.credit == 0 || !s.layer.fetch(in, &p, d.copy) {
+			continue
+		}
+		d.credit--
+		d.send(s, &p, SendTime(now), true)
+		n++
+	}
+	d.counts.Repeated += uint64(n)
+	return n
+}

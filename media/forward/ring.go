@@ -1,0 +1,59 @@
+package forward
+
+// packet is a received packet in a ring.
+type packet struct {
+	seq     uint64 // extended: the low 16 bits are on the wire
+	at      int64  // when it arrived
+	ts      uint32
+	picture picture
+	held    bool
+	marker  bool
+	pad     uint8
+	level   uint8
+	heard   bool // level is known
+	n       uint16
+	buf     []byte // always the same piece of a slab
+}
+
+func (p *packet) payload() []byte { return p.buf[:p.n] }
+
+const (
+	slotSize = 1500 // bytes of the longest payload that is forwarded
+	slabSize = 32   // slots that are allocated at once
+)
+
+// ring keeps the last packets of a layer. A slot's memory is allocated when the
+// ring first gets there, and never freed.
+type ring struct {
+	slots []packet
+	mask  uint64
+	slab  []byte
+}
+
+func newRing(size int) ring {
+	return ring{slots: make([]packet, size), mask: uint64(size - 1)}
+}
+
+// slot returns the place of a sequence number, whoever is in it.
+func (r *ring) slot(seq uint64) *packet { return &r.slots[seq&r.mask] }
+
+// put gives a place to a sequence number.
+func (r *ring) put(seq uint64) *packet {
+	p := r.slot(seq)
+	if p.buf == nil {
+		if len(r.slab) < slotSize {
+			r.slab = make([]byte, slabSize*slotSize)
+		}
+		p.buf, r.slab = r.slab[:slotSize:slotSize], r.slab[slotSize:]
+	}
+	p.seq, p.held = seq, true
+	return p
+}
+
+// get returns a packet, nil if it is not there.
+func (r *ring) get(seq uint64) *packet {
+	if p := r.slot(seq); p.held && p.seq == seq {
+		return p
+	}
+	return nil
+}

@@ -1,0 +1,89 @@
+package forward
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// Upstream is the connection that a source's packets come from. Its methods may
+// be called from any goroutine, and do not call back.
+type Upstream interface {
+	// RequestKey asks the sender of a layer for a key frame.
+	RequestKey(l *Layer)
+	// Began says that the first packet of a layer came.
+	Began(s *Source, l *Layer)
+}
+
+// A Source is what comes in on one m-line.
+type Source struct {
+	up    Upstream
+	clock *Clock
+	track atomic.Pointer[Track]
+
+	mu     sync.Mutex
+	layers []*Layer // in the order they were described
+}
+
+// NewSource makes a source without layers. Sources of one connection share a
+// clock.
+func NewSource(up Upstream, c *Clock) *Source { return &Source{up: up, clock: c} }
+
+// Add makes a layer. It takes the place of the one that had the same rid.
+func (s *Source) Add(spec Spec) *Layer {
+	l := newLayer(s, spec)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := slices.IndexFunc(s.layers, func(o *Layer) bool { return o.RID == l.RID })
+	if at < 0 {
+		s.layers = append(s.layers, l)
+		return l
+	}
+	s.layers = slices.Clone(s.layers)
+	s.layers[at] = l
+	return l
+}
+
+// Layers returns the layers that have begun, lowest first.
+func (s *Source) Layers() []*Layer {
+	s.mu.Lock()
+	all := slices.Clone(s.layers)
+	s.mu.Unlock()
+	all = slices.DeleteFunc(all, func(l *Layer) bool { return !l.Begun() })
+	unknown := slices.ContainsFunc(all, func(l *Layer) bool { return l.size.Load() == 0 })
+	if !unknown {
+		slices.SortStableFunc(all, func(a, b *Layer) int {
+			aw, ah := a.Size()
+			bw, bh := b.Size()
+			return aw*ah - bw*bh
+		})
+	}
+	return all
+}
+
+// Track returns what the source feeds, nil for nothing.
+func (s *Source) Track() *Track {
+	if t := s.track.Load(); t != nil && t.Source() == s {
+		return t
+	}
+	return nil
+}
+
+// Feeding reports whether anybody could get what the source sends: it feeds a
+// track, or did until another source that has nothing yet took over.
+func (s *Source) Feeding() bool {
+	t := s.track.Load()
+	if t == nil {
+		return false
+	}
+	now := t.Source()
+	return now == s || now != nil && len(now.Layers()) == 0
+}
+
+// begin is called with the first packet of a layer.
+func (s *Source) begin(l *Layer, now int64) {
+	if t := s.track.Load(); t != nil {
+		t.Update(now)
+	}
+	s.up.Began(s, l)
+}

@@ -1,0 +1,184 @@
+package media
+
+import (
+	"encoding/binary"
+	"io"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/transport/v4/packetio"
+
+	"dragoman/media/forward"
+)
+
+// Pion gives each SSRC a buffer that it writes decrypted packets to, and lets us
+// make the buffer. Ours passes each packet on at once, in the goroutine that
+// decrypts: one for the RTP of a connection, and one for its RTCP. So there is no
+// queue, and no goroutine for each track.
+
+// maxSinks is how many SSRCs a connection may use. What comes on others is
+// dropped.
+const maxSinks = 128
+
+// buffer makes the buffer for an SSRC. Pion calls it from different goroutines.
+func (p *peer) buffer(kind packetio.BufferPacketType, ssrc uint32) io.ReadWriteCloser {
+	if p.sinks.Add(1) > maxSinks {
+		p.sinks.Add(-1)
+		return discard{}
+	}
+	if kind == packetio.RTCPBufferPacket {
+		return &control{p: p, ssrc: ssrc}
+	}
+	return &sink{p: p, ssrc: ssrc}
+}
+
+// discard is a buffer that nothing comes out of. All of ours are, because Pion
+// does not have to read.
+type discard struct{}
+
+func (discard) Read([]byte) (int, error)    { return 0, io.EOF }
+func (discard) Write(b []byte) (int, error) { return len(b), nil }
+func (discard) Close() error                { return nil }
+
+// sink takes the RTP of one SSRC.
+type sink struct {
+	discard
+	p    *peer
+	ssrc uint32
+
+	// Of the goroutine that decrypts.
+	routes *routes
+	route  *route
+	rid    string
+	stream *stream
+}
+
+// Close implements io.Closer.
+func (s *sink) Close() error {
+	s.p.sinks.Add(-1)
+	return nil
+}
+
+// Write takes a packet.
+func (s *sink) Write(b []byte) (int, error) {
+	var h forward.Header
+	now := s.p.e.now()
+	if h.Parse(b) != nil {
+		s.p.feedback.malformed.Add(1)
+		return len(b), nil
+	}
+	r := s.p.routes.Load()
+	if r == nil {
+		return len(b), nil
+	}
+	if r.transport != 0 {
+		if x := h.Extension(r.transport); len(x) == 2 {
+			s.p.feedback.arrived(s.ssrc, binary.BigEndian.Uint16(x), now)
+		}
+	}
+	if s.routes != r && !s.resolve(r, &h) {
+		s.p.feedback.unrouted.Add(1)
+		return len(b), nil
+	}
+	s.deliver(&h, now, len(b))
+	return len(b), nil
+}
+
+// deliver gives a packet to its layer.
+func (s *sink) deliver(h *forward.Header, now int64, size int) {
+	in := s.route.in
+	pt := s.route.payloads[h.PT]
+	switch {
+	case !pt.ok:
+		s.p.feedback.unrouted.Add(1)
+		return
+	case pt.rtx:
+		if s.stream == nil {
+			s.stream = in.repaired(s.rid, s.ssrc)
+		}
+		if s.stream == nil || !h.UnwrapRTX(pt.apt, s.stream.SSRC) {
+			return
+		}
+	case s.stream == nil || s.stream.Format != pt.format || s.stream.SSRC != s.ssrc:
+		s.stream = in.layer(s.route, s.rid, s.ssrc, pt.format, now)
+		if s.stream == nil {
+			return
+		}
+	}
+	a := forward.Arrival{At: now}
+	if s.route.level != 0 && in.kind == audio {
+		if x := h.Extension(s.route.level); len(x) > 0 {
+			a.Level, a.HasLevel = x[0], true
+		}
+	}
+	if s.stream.Push(h, a) && in.kind == audio {
+		in.hear(now, a.Level, a.HasLevel, len(h.Payload))
+	}
+	s.p.feedback.packetsIn.Add(1)
+	s.p.feedback.bytesIn.Add(uint64(size))
+}
+
+// resolve finds out where the packets of the SSRC belong: by the SSRC if the
+// client has declared it, by the mid in the packet, or by a payload type that
+// only one m-line has.
+func (s *sink) resolve(r *routes, h *forward.Header) bool {
+	route := r.ssrcs[s.ssrc]
+	if route == nil && r.mid != 0 {
+		if mid := h.Extension(r.mid); len(mid) > 0 {
+			route = r.mids[string(mid)]
+		}
+	}
+	if route == nil {
+		route = r.types[h.PT]
+	}
+	if route == nil {
+		return false
+	}
+	rid := ""
+	if route.simulcast {
+		id := r.rid
+		if route.payloads[h.PT].rtx {
+			id = r.repaired
+		}
+		if id != 0 {
+			rid = string(h.Extension(id))
+		}
+		if rid == "" && s.routes != nil && s.route != nil && s.route.in == route.in {
+			rid = s.rid // said once, in the packets of an earlier negotiation
+		}
+		if rid == "" {
+			return false
+		}
+	}
+	if s.route == nil || s.route.in != route.in || s.rid != rid {
+		s.stream = nil
+	}
+	s.routes, s.route, s.rid = r, route, rid
+	return true
+}
+
+// control takes the RTCP that concerns one SSRC: theirs in a sender's report,
+// ours in all feedback.
+type control struct {
+	discard
+	p    *peer
+	ssrc uint32
+}
+
+// Close implements io.Closer.
+func (c *control) Close() error {
+	c.p.sinks.Add(-1)
+	return nil
+}
+
+// Write takes a packet. One that concerns several SSRCs comes once for each.
+func (c *control) Write(b []byte) (int, error) {
+	packets, err := rtcp.Unmarshal(b)
+	if err != nil {
+		c.p.feedback.malformed.Add(1)
+		return len(b), nil
+	}
+	for _, packet := range packets {
+		c.p.feedback.take(c.ssrc, packet)
+	}
+	return len(b), nil
+}

@@ -1,0 +1,206 @@
+package media
+
+import (
+	"sync"
+
+	"github.com/pion/rtp"
+	"github.com/pion/webrtc/v4"
+
+	"dragoman/bridge"
+	"dragoman/media/forward"
+	"dragoman/media/layer"
+)
+
+// outgoing is what is sent on an m-line. It implements webrtc.TrackLocal.
+type outgoing struct {
+	p          *peer
+	kind       webrtc.RTPCodecType
+	stream, id string
+	down       *forward.Down
+	writer     rtpWriter
+	track      *forward.Track // nil: carries nothing
+	up         bool           // live has been told the down
+	missed     bool           // a mismatch has been told
+	sub        layer.Subscription
+}
+
+func newOutgoing(p *peer, kind webrtc.RTPCodecType, s *send) *outgoing {
+	o := &outgoing{p: p, kind: kind, stream: s.o.Stream}
+	if o.stream == "" {
+		o.stream = s.id.String()
+	}
+	o.id = o.stream + "-" + kind.String()
+	return o
+}
+
+// begin makes the stream with the SSRC that Pion has chosen.
+func (o *outgoing) begin(ssrc uint32) {
+	cfg := forward.DownConfig{SSRC: ssrc, Rate: 48000, Sound: o.kind == audio, Writer: &o.writer}
+	if o.kind == video {
+		cfg.Rate = 90000
+		if o.p.cfg.Placeholder {
+			cfg.Blank = o.p.e.blank
+		}
+	}
+	o.down = forward.NewDown(cfg)
+}
+
+// carries reports whether what a publication has can be sent here.
+func (o *outgoing) carries(s *send) bool {
+	if s.pub == nil {
+		return true
+	}
+	all := s.pub.tracks[trackOf(o.kind)].Formats()
+	return len(all) == 0 || o.down.Takes(all)
+}
+
+// join sends a track.
+func (o *outgoing) join(t *forward.Track, now int64) {
+	o.part()
+	o.track, o.missed = t, false
+	t.Add(o.down, now)
+}
+
+// part sends nothing any more.
+func (o *outgoing) part() {
+	if o.track != nil {
+		o.track.Remove(o.down)
+		o.track = nil
+	}
+}
+
+// live says whether packets get to the client.
+func (o *outgoing) live(up bool, now int64) {
+	if o.down == nil || o.up == up {
+		return
+	}
+	o.up = up
+	o.down.SetLive(up)
+	if o.track != nil {
+		o.track.Update(now)
+	}
+	o.down.Blank(now, formatVP8)
+}
+
+// agree takes what was negotiated.
+func (o *outgoing) agree(a agreed, now int64) {
+	o.writer.agree(forward.Extensions{
+		Level: extensionID(a.answer, uriLevel),
+		Time:  extensionID(a.answer, uriTime),
+	})
+	o.down.SetFormats(payloadTypes(a.theirs.Codecs))
+	if o.track != nil {
+		o.track.Update(now)
+	}
+}
+
+// check tells, once, that a publication has packets that the client cannot take.
+func (o *outgoing) check(s *send) {
+	mismatch := o.down.Mismatch()
+	if mismatch == o.missed {
+		return
+	}
+	if o.missed = mismatch; mismatch {
+		o.p.log.Warn("a track is not forwarded: the client has no codec for it", "publication", s.id, "kind", o.kind)
+		o.p.post.leave(bridge.PeerTrack{Peer: o.p.cfg.ID, Pub: s.id, Track: trackOf(o.kind)})
+	}
+}
+
+// ID implements webrtc.TrackLocal.
+func (o *outgoing) ID() string { return o.id }
+
+// RID implements webrtc.TrackLocal.
+func (o *outgoing) RID() string { return "" }
+
+// StreamID implements webrtc.TrackLocal.
+func (o *outgoing) StreamID() string { return o.stream }
+
+// Kind implements webrtc.TrackLocal.
+func (o *outgoing) Kind() webrtc.RTPCodecType { return o.kind }
+
+// Bind implements webrtc.TrackLocal. Which payload type is used depends on what
+// is forwarded, so the answer is of no consequence.
+func (o *outgoing) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, error) {
+	o.writer.bind(c.WriteStream())
+	if all := c.CodecParameters(); len(all) > 0 {
+		return all[0], nil
+	}
+	return webrtc.RTPCodecParameters{}, nil
+}
+
+// Unbind implements webrtc.TrackLocal.
+func (o *outgoing) Unbind(webrtc.TrackLocalContext) error {
+	o.writer.bind(nil)
+	return nil
+}
+
+// rtpWriter writes through Pion. It implements forward.Writer.
+type rtpWriter struct {
+	mu     sync.Mutex // contended only while Pion binds
+	stream webrtc.TrackLocalWriter
+	ids    forward.Extensions
+	head   rtp.Header
+	level  [1]byte
+	time   [3]byte
+	buf    []byte
+}
+
+func (w *rtpWriter) bind(s webrtc.TrackLocalWriter) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stream = s
+}
+
+func (w *rtpWriter) agree(ids forward.Extensions) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ids = ids
+	w.head = rtp.Header{}
+}
+
+// Write implements forward.Writer.
+func (w *rtpWriter) Write(p *forward.Packet) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stream == nil {
+		return errClosed()
+	}
+	h := &w.head
+	h.Version, h.Marker, h.PayloadType = 2, p.Marker, p.PT
+	h.SequenceNumber, h.Timestamp, h.SSRC = p.Seq, p.TS, p.SSRC
+	h.Padding, h.PaddingSize = p.Padding > 0, p.Padding
+	if err := w.extend(p); err != nil {
+		return err
+	}
+	payload := p.Body
+	if len(p.Head) > 0 {
+		w.buf = append(append(w.buf[:0], p.Head...), p.Body...)
+		payload = w.buf
+	}
+	n, err := w.stream.WriteRTP(h, payload)
+	if err != nil {
+		return err
+	}
+	if n == 0 { // Pion does not pass on why a socket did not write
+		return forward.ErrCongested
+	}
+	return nil
+}
+
+// extend puts header extensions into the header. They keep their places, so that
+// nothing is allocated.
+func (w *rtpWriter) extend(p *forward.Packet) error {
+	if w.ids.Level != 0 && p.HasLevel {
+		w.level[0] = p.Level
+		if err := w.head.SetExtension(w.ids.Level, w.level[:]); err != nil {
+			return err
+		}
+	}
+	if w.ids.Time != 0 {
+		w.time = [3]byte{byte(p.Time >> 16), byte(p.Time >> 8), byte(p.Time)}
+		if err := w.head.SetExtension(w.ids.Time, w.time[:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,46 @@
+package media_test
+
+import (
+	"strings"
+	"testing"
+
+	"dragoman/bridge"
+	"dragoman/media/mediatest"
+)
+
+func TestServerOffersPublishAndSubscribe(t *testing.T) {
+	ctx, e := testContext(t), newEngine(t)
+	ahoy := mediatest.Config{NoCandidates: true}
+	p := publish(ctx, t, e, ahoy, bridge.PeerOptions{Codecs: []string{"opus", "VP8"}})
+	p.awaitState(ctx, bridge.PeerConnected)
+	p.awaitTrack(ctx, p.id, bridge.Audio, true)
+	p.awaitTrack(ctx, p.id, bridge.Video, true)
+
+	s, c := subscribe(ctx, t, e, p.id, ahoy, bridge.PeerOptions{})
+	s.awaitState(ctx, bridge.PeerConnected)
+	must(t, c.WaitVideo(ctx, p.id.String(), 30))
+	must(t, c.WaitAudio(ctx, p.id.String()))
+	v := c.Stats()[p.id.String()+"/video"]
+	if v.Broken+v.Undecodable+v.IDGaps+v.Lost+v.Backward+v.Duplicates > 0 {
+		t.Errorf("video: %+v", v)
+	}
+	if v.Last.Source != p.client.Source() {
+		t.Errorf("frames of %d, want %d", v.Last.Source, p.client.Source())
+	}
+}
+
+func TestOfferText(t *testing.T) {
+	ctx, e := testContext(t), newEngine(t)
+	s := newSide(t, e, bridge.NewParticipantID(), bridge.PeerOptions{Codecs: []string{"opus", "VP8"}, MaxBitrate: 300_000})
+	must(t, s.Receive(bridge.NewPublicationID(), bridge.Camera))
+	offer, err := s.Offer(ctx)
+	must(t, err)
+	text := string(offer)
+	t.Log(text)
+	if strings.Contains(text, "%") {
+		t.Error("a percent sign")
+	}
+	if a, v := strings.Index(text, "m=audio"), strings.Index(text, "m=video"); a < 0 || v < a {
+		t.Error("audio is not before video")
+	}
+}

@@ -1,0 +1,182 @@
+package media
+
+import (
+	"sync"
+
+	"dragoman/bridge"
+	"dragoman/media/forward"
+)
+
+// Stats is what an engine has counted since it started. Counters of what has
+// been closed are in it.
+type Stats struct {
+	Peers, Publications, Subscriptions int // now
+
+	PacketsIn, BytesIn   uint64
+	PacketsOut, BytesOut uint64 // bytes of payload
+	Repeated             uint64 // packets that subscribers got a second time
+	NACKsIn, NACKsOut    uint64 // packets asked for, by subscribers and by us
+	Lost                 uint64 // packets of publishers that never came
+	KeyFrameRequests     uint64 // to publishers
+	Placeholders         uint64
+
+	Dropped Drops
+}
+
+// Drops are packets that were not forwarded, by reason.
+type Drops struct {
+	Malformed uint64 // not RTP or RTCP
+	Unrouted  uint64 // of no m-line or codec that was negotiated
+	Duplicate uint64
+	Stale     uint64 // too late
+	Oversized uint64
+	Padding   uint64 // left out: nothing but padding
+	Congested uint64 // no room in a socket, and the rest of that frame
+	Socket    uint64 // packets that a socket had no room for
+	Failed    uint64 // writes to a connection that is no more
+}
+
+// totals keeps the counters of peers that are closed.
+type totals struct {
+	mu   sync.Mutex
+	past Stats
+}
+
+func (s *Stats) add(o Stats) {
+	s.PacketsIn += o.PacketsIn
+	s.BytesIn += o.BytesIn
+	s.PacketsOut += o.PacketsOut
+	s.BytesOut += o.BytesOut
+	s.Repeated += o.Repeated
+	s.NACKsIn += o.NACKsIn
+	s.NACKsOut += o.NACKsOut
+	s.Lost += o.Lost
+	s.KeyFrameRequests += o.KeyFrameRequests
+	s.Placeholders += o.Placeholders
+	s.Dropped.Malformed += o.Dropped.Malformed
+	s.Dropped.Unrouted += o.Dropped.Unrouted
+	s.Dropped.Duplicate += o.Dropped.Duplicate
+	s.Dropped.Stale += o.Dropped.Stale
+	s.Dropped.Oversized += o.Dropped.Oversized
+	s.Dropped.Padding += o.Dropped.Padding
+	s.Dropped.Congested += o.Dropped.Congested
+	s.Dropped.Failed += o.Dropped.Failed
+}
+
+// Stats returns the engine's counters.
+func (e *Engine) Stats() Stats {
+	e.mu.Lock()
+	peers := make([]*peer, 0, len(e.peers))
+	for p := range e.peers {
+		peers = append(peers, p)
+	}
+	e.totals.mu.Lock()
+	s := e.totals.past
+	e.totals.mu.Unlock()
+	e.mu.Unlock()
+	for _, p := range peers {
+		s.add(p.counts())
+	}
+	s.Peers = len(peers)
+	for _, pub := range e.pubs.all() {
+		s.Publications++
+		s.Subscriptions += max(pub.tracks[bridge.Audio].Receivers(), pub.tracks[bridge.Video].Receivers())
+	}
+	s.Dropped.Socket = e.udp.full.Load()
+	if e.tcp != nil {
+		s.Dropped.Socket += e.tcp.full.Load()
+	}
+	return s
+}
+
+// counts adds up what a peer has counted.
+func (p *peer) counts() (s Stats) {
+	f := &p.feedback
+	s.PacketsIn, s.BytesIn = f.packetsIn.Load(), f.bytesIn.Load()
+	s.Dropped.Malformed, s.Dropped.Unrouted = f.malformed.Load(), f.unrouted.Load()
+	for _, in := range *f.ins.Load() {
+		for _, l := range *in.layers.Load() {
+			c := l.Stats()
+			s.NACKsOut += c.Nacked
+			s.Lost += c.Lost
+			s.KeyFrameRequests += c.KeyRequests
+			s.Dropped.Duplicate += c.Duplicates
+			s.Dropped.Stale += c.Stale
+			s.Dropped.Oversized += c.Oversized
+		}
+	}
+	for _, o := range *f.outs.Load() {
+		c := o.down.Stats()
+		s.PacketsOut += c.Packets
+		s.BytesOut += c.Bytes
+		s.Repeated += c.Repeated
+		s.NACKsIn += c.Nacked
+		s.Placeholders += c.Blanks
+		s.Dropped.Padding += c.Skipped
+		s.Dropped.Congested += c.Congested + c.Cut
+		s.Dropped.Failed += c.Failed
+	}
+	return s
+}
+
+// PeerStats is what the operator sees of a peer.
+type PeerStats struct {
+	ID        bridge.PeerID
+	Room      bridge.RoomID
+	Owner     bridge.ParticipantID
+	State     bridge.PeerState
+	Estimate  int // what the client can take, in bit/s; 0: not known
+	Receives  []StreamStats
+	Sends     []StreamStats
+	PacketsIn uint64
+	BytesIn   uint64
+}
+
+// StreamStats is what the operator sees of a track on a peer.
+type StreamStats struct {
+	Publication bridge.PublicationID // zero: unclaimed, or freed
+	Track       bridge.Track
+	Layers      []forward.LayerStats // of what comes in
+	Layer       string               // rid that is sent
+	Sent        forward.DownStats    // of what goes out
+}
+
+// PeerStats returns what there is to know of every peer.
+func (e *Engine) PeerStats() []PeerStats {
+	var all []PeerStats
+	for _, p := range *e.snapshot.Load() {
+		all = append(all, p.stats())
+	}
+	return all
+}
+
+func (p *peer) stats() PeerStats {
+	f := &p.feedback
+	f.room.Lock()
+	rate, _ := f.room.estimator.Estimate()
+	f.room.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := PeerStats{
+		ID: p.cfg.ID, Room: p.cfg.Room, Owner: p.cfg.Owner, State: p.told, Estimate: rate,
+		PacketsIn: f.packetsIn.Load(), BytesIn: f.bytesIn.Load(),
+	}
+	for _, l := range p.lines {
+		if l.in != nil {
+			in := StreamStats{Publication: l.in.claimed(), Track: trackOf(l.kind)}
+			for _, layer := range *l.in.layers.Load() {
+				in.Layers = append(in.Layers, layer.Stats())
+			}
+			s.Receives = append(s.Receives, in)
+		}
+		if l.out != nil {
+			out := StreamStats{Track: trackOf(l.kind), Sent: l.out.down.Stats()}
+			out.Layer, _ = l.out.down.Current()
+			if l.send != nil {
+				out.Publication = l.send.id
+			}
+			s.Sends = append(s.Sends, out)
+		}
+	}
+	return s
+}
