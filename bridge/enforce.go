@@ -14,6 +14,7 @@ type feed struct {
 	heard     bool // the engine hears somebody talk
 	ours      bool // the mute of its sound is ours, after what the engine heard
 	shut      [2]bool
+	anew      bool // media is told whether it is shut even if nothing has changed
 }
 
 // enforce makes the peers do what follows from an event. It reports whether the
@@ -176,11 +177,12 @@ func (h *hold) gate(f *feed) {
 	for _, t := range tracks() {
 		quiet := f.pub.State(t) == Silenced || f.pub.State(t) == Muted && !(t == Audio && f.ours)
 		shut := quiet || h.waiting || !h.can.Has(needs(f.pub.Source, t))
-		if shut != f.shut[t] {
+		if shut != f.shut[t] || f.anew {
 			f.shut[t] = shut
 			changed = append(changed, t)
 		}
 	}
+	f.anew = false
 	pub, shut := f.pub.ID, f.shut
 	h.mu.Unlock()
 	for _, t := range changed {

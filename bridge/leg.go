@@ -99,7 +99,7 @@ func (h *hold) fed(l *leg, pub PublicationID, src Source) {
 	}
 	f.leg = l
 	l.receives[pub] = struct{}{}
-	f.shut = [2]bool{} // a publication that media did not know until now is open
+	f.anew = true // media may not have known it, or know it from before
 	h.mu.Unlock()
 	h.gate(f)
 }

@@ -171,7 +171,7 @@ func (c Kick) apply(r *room, m *member) error {
 		}
 		r.banned[key] = struct{}{}
 	}
-	r.tellOne(t, Kicked{By: m.by(), Banned: c.Ban, Reason: c.Reason})
+	r.tellOne(t, Kicked{By: m.byTo(t), Banned: c.Ban, Reason: c.Reason})
 	r.remove(t, ByModerator, Errorf(Closed, "you have been removed from the room"))
 	return nil
 }

@@ -254,6 +254,14 @@ func (m *member) by() ParticipantID {
 	return m.ID
 }
 
+// byTo is the same towards one member: who waits knows nobody.
+func (m *member) byTo(t *member) ParticipantID {
+	if t.waiting {
+		return ParticipantID{}
+	}
+	return m.by()
+}
+
 // find returns somebody who is in.
 func (r *room) find(id ParticipantID) (*member, error) {
 	m := r.members[id]

@@ -65,7 +65,7 @@ func (c Admit) apply(r *room, m *member) error {
 	case c.OK:
 		r.letIn(t)
 	default:
-		r.tellOne(t, Kicked{By: m.by()})
+		r.tellOne(t, Kicked{By: m.byTo(t)})
 		r.remove(t, Refused, Errorf(Closed, "you have not been let in"))
 	}
 	return nil
