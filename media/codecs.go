@@ -166,8 +166,8 @@ func mediaEngine(names []string) (*webrtc.MediaEngine, error) {
 			}
 		}
 	}
-	for kind, uris := range extensions {
-		for _, uri := range uris {
+	for _, kind := range []webrtc.RTPCodecType{audio, video} { // in this order, for the same ids always
+		for _, uri := range extensions[kind] {
 			if err := m.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: uri}, kind); err != nil {
 				return nil, fmt.Errorf("header extension %s: %w", uri, err)
 			}

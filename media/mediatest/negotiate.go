@@ -31,15 +31,13 @@ func (p *Peer) Answer(ctx context.Context, offer string) (string, error) {
 
 // Accept takes an answer.
 func (p *Peer) Accept(_ context.Context, answer string) error {
-	return p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer})
+	err := p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer})
+	p.name()
+	return err
 }
 
-// local sets a description and returns the text that goes on the wire.
-func (p *Peer) local(ctx context.Context, d webrtc.SessionDescription) (string, error) {
-	gathered := webrtc.GatheringCompletePromise(p.pc)
-	if err := p.pc.SetLocalDescription(d); err != nil {
-		return "", fmt.Errorf("set description: %w", err)
-	}
+// name tells the layers of the camera which mid they have here.
+func (p *Peer) name() {
 	for _, t := range p.pc.GetTransceivers() {
 		if s := t.Sender(); s != nil {
 			for _, e := range s.GetParameters().Encodings {
@@ -49,6 +47,15 @@ func (p *Peer) local(ctx context.Context, d webrtc.SessionDescription) (string, 
 			}
 		}
 	}
+}
+
+// local sets a description and returns the text that goes on the wire.
+func (p *Peer) local(ctx context.Context, d webrtc.SessionDescription) (string, error) {
+	gathered := webrtc.GatheringCompletePromise(p.pc)
+	if err := p.pc.SetLocalDescription(d); err != nil {
+		return "", fmt.Errorf("set description: %w", err)
+	}
+	p.name()
 	text := d.SDP
 	if !p.c.cfg.Trickle {
 		select {

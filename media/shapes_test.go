@@ -1,0 +1,210 @@
+package media_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"dragoman/bridge"
+	"dragoman/media"
+	"dragoman/media/mediatest"
+)
+
+// leg is a Spreed client's connection to another member: both directions on each
+// m-line, offered by the client.
+func leg(t *testing.T, e *media.Engine, c *mediatest.Client, owner bridge.ParticipantID, o bridge.PeerOptions) (*side, *mediatest.Peer) {
+	t.Helper()
+	s, p := newSide(t, e, owner, o), newPeer(t, c)
+	must(t, p.Publish(true, true))
+	return s, p
+}
+
+func TestClientOffersBothWays(t *testing.T) {
+	ctx, e := testContext(t), newEngine(t)
+	o := bridge.PeerOptions{Codecs: []string{"opus", "VP8"}}
+	cfg := mediatest.Config{Munge: mediatest.MungeSpreed}
+	var (
+		ids     = [2]bridge.PublicationID{bridge.NewPublicationID(), bridge.NewPublicationID()}
+		clients [2]*mediatest.Client
+		peers   [2]*mediatest.Peer
+	)
+	for i := range 2 {
+		clients[i] = newClient(t, cfg)
+		var s *side
+		s, peers[i] = leg(t, e, clients[i], bridge.NewParticipantID(), o)
+		must(t, peers[i].OpenChannel("default"))
+		must(t, s.Receive(ids[i], bridge.Camera))
+		must(t, s.Send(ids[1-i], bridge.SendOptions{Stream: "member"}))
+		_, answer := clientOffers(ctx, t, s, peers[i])
+		if n := strings.Count(answer, "a=sendrecv"); n != 3 {
+			t.Errorf("%d of 3 m-lines sendrecv:\n%s", n, answer)
+		}
+		if !strings.Contains(answer, "m=application 9") {
+			t.Errorf("no data channels:\n%s", answer)
+		}
+		must(t, peers[i].WaitConnected(ctx))
+	}
+	for i, p := range peers {
+		must(t, p.WaitVideo(ctx, "member", 30))
+		must(t, p.WaitAudio(ctx, "member"))
+		v := p.Stats()["member/video"]
+		if v.Last.Source != clients[1-i].Source() {
+			t.Errorf("peer %d sees %d", i, v.Last.Source)
+		}
+		if v.Undecodable+v.Broken > 0 {
+			t.Errorf("peer %d: %+v", i, v)
+		}
+	}
+}
+
+func TestTrickle(t *testing.T) {
+	ctx, e := testContext(t), newEngine(t)
+	c := newClient(t, mediatest.Config{Trickle: true})
+	id := bridge.NewPublicationID()
+	s, p := newSide(t, e, bridge.NewParticipantID(), bridge.PeerOptions{Trickle: true}), newPeer(t, c)
+	must(t, p.Publish(true, true))
+	type candidate struct {
+		text, mid string
+		index     int
+	}
+	theirs := make(chan candidate, 64)
+	p.OnCandidate(func(text, mid string, index int) { theirs <- candidate{text, mid, index} })
+	must(t, s.Receive(id, bridge.Camera))
+	offer, err := p.Offer(ctx)
+	must(t, err)
+	// The first candidate of a client may come before its offer.
+	early := <-theirs
+	must(t, s.AddCandidate(ctx, bridge.Candidate{Text: early.text, Mid: early.mid, Index: early.index}))
+	answer, err := s.Answer(ctx, bridge.SDP(offer))
+	must(t, err)
+	if strings.Contains(string(answer), "candidate") {
+		t.Errorf("candidates in the answer:\n%s", answer)
+	}
+	must(t, p.Accept(ctx, string(answer)))
+	s.await(ctx, "end of candidates", func(e bridge.Event) bool {
+		c, ok := e.(bridge.PeerCandidate)
+		return ok && c.Candidate.Text == ""
+	})
+	n := 0
+	for _, e := range s.told() {
+		if c, ok := e.(bridge.PeerCandidate); ok && c.Candidate.Text != "" {
+			must(t, p.AddCandidate(c.Candidate.Text, c.Candidate.Mid, 0))
+			n++
+		}
+	}
+	if n == 0 {
+		t.Error("no candidates")
+	}
+	s.awaitState(ctx, bridge.PeerConnected)
+	s.awaitTrack(ctx, id, bridge.Video, true)
+}
+
+func TestTCP(t *testing.T) {
+	ctx := testContext(t)
+	e := newEngine(t, func(c *media.Config) { c.TCP = "127.0.0.1:0" })
+	cfg := mediatest.Config{TCP: true}
+	p := publish(ctx, t, e, cfg, bridge.PeerOptions{})
+	_, c := subscribe(ctx, t, e, p.id, cfg, bridge.PeerOptions{})
+	must(t, c.WaitVideo(ctx, "", 30))
+	must(t, c.WaitAudio(ctx, ""))
+}
+
+func TestLite(t *testing.T) {
+	ctx := testContext(t)
+	e := newEngine(t, func(c *media.Config) { c.ICELite = true })
+	p := publish(ctx, t, e, mediatest.Config{NoCandidates: true}, bridge.PeerOptions{})
+	s, c := subscribe(ctx, t, e, p.id, mediatest.Config{}, bridge.PeerOptions{})
+	s.awaitState(ctx, bridge.PeerConnected)
+	must(t, c.WaitVideo(ctx, "", 10))
+}
+
+// Ahoy's clients send no candidates; that may not cost time.
+func TestConnectsAtOnce(t *testing.T) {
+	ctx, e := testContext(t), newEngine(t)
+	begin := time.Now()
+	p := publish(ctx, t, e, mediatest.Config{NoCandidates: true}, bridge.PeerOptions{})
+	p.awaitState(ctx, bridge.PeerConnected)
+	if d := time.Since(begin); d > time.Second {
+		t.Errorf("connected after %s", d)
+	}
+}
+
+func TestAudioOnly(t *testing.T) {
+	ctx, e := testContext(t), newEngine(t)
+	s := newSide(t, e, bridge.NewParticipantID(), bridge.PeerOptions{})
+	id := bridge.NewPublicationID()
+	must(t, s.Receive(id, bridge.Camera, "audio"))
+	c := newPeer(t, newClient(t, mediatest.Config{}))
+	offer, err := s.Offer(ctx)
+	must(t, err)
+	if strings.Contains(string(offer), "m=video") {
+		t.Errorf("video was not asked for:\n%s", offer)
+	}
+	must(t, c.Publish(true, false))
+	answer, err := c.Answer(ctx, string(offer))
+	must(t, err)
+	must(t, s.Accept(ctx, bridge.SDP(answer)))
+	s.awaitTrack(ctx, id, bridge.Audio, true)
+
+	s2, c2 := newSide(t, e, bridge.NewParticipantID(), bridge.PeerOptions{}), newPeer(t, newClient(t, mediatest.Config{}))
+	must(t, s2.Send(id, bridge.SendOptions{NoVideo: true}))
+	offer2, _ := serverOffers(ctx, t, s2, c2)
+	if strings.Contains(offer2, "m=video") {
+		t.Errorf("video was not asked for:\n%s", offer2)
+	}
+	must(t, c2.WaitAudio(ctx, ""))
+}
+
+// A subscription may come before the publication, which then begins on it.
+func TestSendBeforeReceive(t *testing.T) {
+	ctx, e := testContext(t), newEngine(t)
+	client, owner, id := newClient(t, mediatest.Config{}), bridge.NewParticipantID(), bridge.NewPublicationID()
+	s, c := subscribe(ctx, t, e, id, mediatest.Config{}, bridge.PeerOptions{})
+	s.awaitState(ctx, bridge.PeerConnected)
+	up, p := newSide(t, e, owner, bridge.PeerOptions{}), newPeer(t, client)
+	must(t, p.Publish(true, true))
+	clientOffers(ctx, t, up, p)
+	up.awaitState(ctx, bridge.PeerConnected)
+	// Nobody has claimed what the client sends until now.
+	must(t, up.Receive(id, bridge.Camera))
+	must(t, c.WaitVideo(ctx, id.String(), 30))
+	must(t, c.WaitAudio(ctx, id.String()))
+	up.awaitTrack(ctx, id, bridge.Video, true)
+}
+
+// A live peer is negotiated again by either side.
+func TestRenegotiation(t *testing.T) {
+	ctx, e := testContext(t), newEngine(t)
+	a := publish(ctx, t, e, mediatest.Config{}, bridge.PeerOptions{})
+	b := publish(ctx, t, e, mediatest.Config{}, bridge.PeerOptions{})
+	s, c := subscribe(ctx, t, e, a.id, mediatest.Config{}, bridge.PeerOptions{})
+	must(t, c.WaitVideo(ctx, a.id.String(), 10))
+
+	must(t, s.Send(b.id, bridge.SendOptions{}))
+	s.await(ctx, "PeerNegotiate", func(e bridge.Event) bool { _, ok := e.(bridge.PeerNegotiate); return ok })
+	serverOffers(ctx, t, s, c)
+	must(t, c.WaitVideo(ctx, b.id.String(), 10))
+	must(t, c.WaitVideo(ctx, a.id.String(), 10))
+
+	// The client adds its own camera.
+	id := bridge.NewPublicationID()
+	must(t, c.Publish(true, true))
+	clientOffers(ctx, t, s, c)
+	must(t, s.Receive(id, bridge.Camera))
+	s.awaitTrack(ctx, id, bridge.Video, true)
+	_, c2 := subscribe(ctx, t, e, id, mediatest.Config{}, bridge.PeerOptions{})
+	must(t, c2.WaitVideo(ctx, id.String(), 10))
+
+	// It takes it away again.
+	must(t, c.Unpublish())
+	clientOffers(ctx, t, s, c)
+	s.awaitTrack(ctx, id, bridge.Video, false)
+
+	// What was dropped is not in the next offer.
+	must(t, s.Drop(a.id))
+	offer, _ := serverOffers(ctx, t, s, c)
+	if strings.Contains(offer, a.id.String()) || !strings.Contains(offer, b.id.String()) {
+		t.Errorf("offer:\n%s", offer)
+	}
+	must(t, c.WaitVideo(ctx, b.id.String(), 10))
+}
