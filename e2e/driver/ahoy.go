@@ -84,11 +84,7 @@ func (a *ahoy) peer(_ context.Context, u client.Use) (client.Negotiator, error) 
 	}
 	n := &ahoyPeer{Peer: p, seats: a.seats, use: u}
 	if !u.Publish {
-		who, isScreen := strings.CutSuffix(u.Member.Name, client.ScreenSuffix)
-		n.at = place{who: who}
-		if isScreen {
-			n.at.src = bridge.Screen
-		}
+		n.at = place{who: u.Member.ID}
 		a.seats.put(n.at, p)
 	}
 	return n, nil
@@ -184,11 +180,11 @@ func (a *ahoy) Kick(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	m, err := c.Member(ctx, name, nil)
+	id, err := a.id(ctx, name)
 	if err != nil {
 		return err
 	}
-	return c.Kick(ctx, m.ID)
+	return c.Kick(ctx, id)
 }
 
 func (a *ahoy) Lock(ctx context.Context, on bool) error {
@@ -221,11 +217,59 @@ func (a *ahoy) Close() {
 	a.devices.Close()
 }
 
-func (a *ahoy) Hears(ctx context.Context, name string) error { return a.seats.hears(ctx, name) }
-func (a *ahoy) Deaf(ctx context.Context, name string) error  { return a.seats.deaf(ctx, name) }
+func (a *ahoy) Hears(ctx context.Context, name string) error {
+	id, err := a.id(ctx, name)
+	if err != nil {
+		return err
+	}
+	return a.seats.hears(ctx, id)
+}
+
+func (a *ahoy) Deaf(ctx context.Context, name string) error {
+	id, err := a.id(ctx, name)
+	if err != nil {
+		return err
+	}
+	return a.seats.deaf(ctx, id)
+}
 
 func (a *ahoy) Sees(ctx context.Context, name string, src bridge.Source) (mediatest.Frame, error) {
-	return a.seats.sees(ctx, name, src)
+	if src == bridge.Screen {
+		name += client.ScreenSuffix
+	}
+	id, err := a.id(ctx, name)
+	if err != nil {
+		return mediatest.Frame{}, err
+	}
+	return a.seats.sees(ctx, id, bridge.Camera) // a screen is a member of its own
+}
+
+// id waits until a member of that name is known, and returns the last one.
+func (a *ahoy) id(ctx context.Context, name string) (string, error) {
+	c, err := a.joined()
+	if err != nil {
+		return "", err
+	}
+	for {
+		log, err := c.Log(ctx)
+		if err != nil {
+			return "", err
+		}
+		id := ""
+		for _, e := range log {
+			for _, m := range ahoyNames(e) {
+				if m.Name == name {
+					id = m.MemberID
+				}
+			}
+		}
+		if id != "" {
+			return id, nil
+		}
+		if err := (ahoyStory{c}).more(ctx, len(log)); err != nil {
+			return "", err
+		}
+	}
 }
 
 func (a *ahoy) Source() uint32 { return a.devices.Source() }
@@ -253,12 +297,46 @@ type ahoyStory struct{ *client.Client }
 func (s ahoyStory) told(ctx context.Context) ([][]Sight, error) {
 	log, err := s.Log(ctx)
 	all := make([][]Sight, len(log))
+	known := map[string]string{} // names by memberID: some get one only after they came
 	for i, e := range log {
+		for _, m := range ahoyNames(e) {
+			if m.Name != "" && known[m.MemberID] != m.Name {
+				known[m.MemberID] = m.Name
+				all[i] = append(all[i], ahoyMember(m.Name, Came, ScreenOn))
+			}
+		}
+		if e.Member.Name == "" {
+			e.Member.Name = known[e.Member.ID]
+		}
 		if f := ahoySights[e.Type]; f != nil {
-			all[i] = f(e)
+			all[i] = append(all[i], f(e)...)
 		}
 	}
 	return all, err
+}
+
+// ahoyNamed is how messages name members.
+type ahoyNamed struct {
+	Name, MemberID string
+	Audio          struct{ Available, Muted bool }
+}
+
+// ahoyNames returns the members that a message names.
+func ahoyNames(e client.Event) []ahoyNamed {
+	var m struct {
+		Member, From ahoyNamed
+		Members      []ahoyNamed
+	}
+	if e.Raw == nil || e.Type == "CONFERENCE_LEAVE_indication" || json.Unmarshal(e.Raw, &m) != nil {
+		return nil
+	}
+	var all []ahoyNamed
+	for _, n := range append(m.Members, m.Member, m.From) {
+		if n.MemberID != "" {
+			all = append(all, n)
+		}
+	}
+	return all
 }
 
 func (s ahoyStory) more(ctx context.Context, n int) error {
@@ -269,28 +347,17 @@ func (s ahoyStory) more(ctx context.Context, n int) error {
 // ahoySights says what each message tells.
 var ahoySights = map[string]func(e client.Event) []Sight{
 	"CONFERENCE_JOIN_response": func(e client.Event) (all []Sight) {
-		var r struct {
-			Members []struct {
-				Name  string
-				Audio struct{ Available, Muted bool }
-			}
-			Locked bool
-		}
-		if json.Unmarshal(e.Raw, &r) != nil {
-			return nil
-		}
-		for _, m := range r.Members {
-			all = append(all, ahoyMember(m.Name, Came, ScreenOn))
+		for _, m := range ahoyNames(e) {
 			if m.Audio.Available && m.Audio.Muted {
 				all = append(all, Sight{What: Muted, Who: m.Name})
 			}
 		}
-		if r.Locked {
+		var r struct{ Locked bool }
+		if json.Unmarshal(e.Raw, &r) == nil && r.Locked {
 			all = append(all, Sight{What: Locked})
 		}
 		return all
 	},
-	"CONFERENCE_JOIN_indication":  func(e client.Event) []Sight { return []Sight{ahoyMember(e.Member.Name, Came, ScreenOn)} },
 	"CONFERENCE_LEAVE_indication": func(e client.Event) []Sight { return []Sight{ahoyMember(e.Member.Name, Left, ScreenOff)} },
 	"CHAT_MESSAGE_indication":     func(e client.Event) []Sight { return []Sight{{Said, e.Member.Name, e.Text}} },
 	"MEDIA_event": func(e client.Event) []Sight {

@@ -149,11 +149,12 @@ type Dialect struct {
 	// Refusals are the codes with which the dialect refuses, as Refused.Code has
 	// them.
 	Refusals map[bridge.Code]string
-	// Private says whether its clients can write to one alone, and Room that they
-	// can write to all.
+	// Private says whether its clients can write to one alone.
 	Private bool
 	// Moderates says whether its clients can throw out.
 	Moderates bool
+	// LocksBySecret says that its clients lock a room by setting a secret.
+	LocksBySecret bool
 }
 
 // Dialects returns all dialects that there are drivers for, by name.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 
@@ -21,7 +22,7 @@ import (
 // with a PIN, and cannot throw out.
 func spreedDialect() Dialect {
 	return Dialect{
-		Name: "spreed", New: newSpreed, Private: true,
+		Name: "spreed", New: newSpreed, Private: true, LocksBySecret: true,
 		Refusals: map[bridge.Code]string{
 			bridge.WrongSecret: "invalid_credentials", bridge.Unauthenticated: "authorization_required",
 			bridge.RoomLocked: "authorization_required", bridge.RoomFull: "unknown", bridge.Banned: "invalid_credentials",
@@ -132,6 +133,7 @@ func (p *spreedPeer) watch(ctx context.Context) {
 	tell(func() error { return p.WaitConnected(ctx) }, client.PeerConnected)
 	tell(func() error { return p.WaitState(ctx, webrtc.PeerConnectionStateFailed) }, client.PeerFailed)
 	tell(func() error { return p.WaitChannel(ctx, wire.Channel) }, client.PeerOpen)
+	tell(func() error { return p.WaitChannelClosed(ctx, wire.Channel) }, client.PeerShut)
 	p.OnMessage(func(_ string, _ bool, data []byte) {
 		p.cfg.Notify(client.PeerEvent{What: client.PeerMessage, Data: data})
 	})
@@ -298,13 +300,22 @@ func (s *spreed) Deaf(ctx context.Context, name string) error {
 	return s.seats.deaf(ctx, id)
 }
 
+// Sees finds a screen with its owner, or with a second member that only shares it
+// (ahoy.md 9).
 func (s *spreed) Sees(ctx context.Context, name string, src bridge.Source) (mediatest.Frame, error) {
-	id, err := s.id(ctx, name)
+	names := []string{name}
+	if src == bridge.Screen {
+		names = append(names, name+screenSuffix)
+	}
+	id, err := s.id(ctx, names...)
 	if err != nil {
 		return mediatest.Frame{}, err
 	}
 	return s.seats.sees(ctx, id, src)
 }
+
+// screenSuffix ends the name of a member that shares a screen for somebody.
+const screenSuffix = " (screen)"
 
 func (s *spreed) Source() uint32 { return s.devices.Source() }
 
@@ -326,8 +337,9 @@ func (s *spreed) Times(ctx context.Context, want Sight) (int, error) {
 	return times(ctx, spreedStory{c}, want)
 }
 
-// id waits until the session of somebody is known, and returns the last one.
-func (s *spreed) id(ctx context.Context, name string) (string, error) {
+// id waits until the session of somebody with one of the names is known, and
+// returns the last one.
+func (s *spreed) id(ctx context.Context, names ...string) (string, error) {
 	c, err := s.joined()
 	if err != nil {
 		return "", err
@@ -340,7 +352,7 @@ func (s *spreed) id(ctx context.Context, name string) (string, error) {
 		id := ""
 		for _, e := range log {
 			for who, session := range spreedNames(e) {
-				if who == name {
+				if slices.Contains(names, who) {
 					id = session
 				}
 			}
@@ -383,14 +395,25 @@ type spreedStory struct{ *client.Client }
 func (s spreedStory) told(ctx context.Context) ([][]Sight, error) {
 	log, err := s.Log(ctx)
 	all := make([][]Sight, len(log))
+	known := map[string]string{} // names by session, also of those who left
 	for i, e := range log {
-		for who := range spreedNames(e) {
+		for who, id := range spreedNames(e) {
+			known[id] = who
 			all[i] = append(all[i], Sight{What: Came, Who: who})
 		}
+		if e.Name == "" {
+			e.Name = known[e.From]
+		}
 		if what, ok := spreedSights[e.Kind]; ok {
-			all[i] = append(all[i], Sight{What: what, Who: e.Name, Text: e.Text})
+			who := e.Name
+			if what == ScreenOn || what == ScreenOff {
+				who = strings.TrimSuffix(who, screenSuffix)
+			}
+			all[i] = append(all[i], Sight{What: what, Who: who, Text: e.Text})
 		}
 		switch {
+		case e.Kind == "chat" && strings.HasSuffix(e.Text, " removed you from the room"): // there is no message for it
+			all[i] = append(all[i], Sight{What: ThrownOut})
 		case e.Kind == "talking" && e.Text == "true":
 			all[i] = append(all[i], Sight{What: Talks, Who: e.Name})
 		case e.Kind == "room" && e.Text != "":

@@ -143,6 +143,14 @@ func (p *Peer) WaitChannel(ctx context.Context, label string) error {
 	return p.wait(ctx, "channel "+label, func() bool { return p.open[label] })
 }
 
+// WaitChannelClosed waits until a data channel that was open is not any more.
+func (p *Peer) WaitChannelClosed(ctx context.Context, label string) error {
+	return p.wait(ctx, "end of channel "+label, func() bool {
+		open, was := p.open[label]
+		return was && !open
+	})
+}
+
 // Send sends a message on an open data channel.
 func (p *Peer) Send(label string, text bool, data []byte) error {
 	p.mu.Lock()

@@ -1,0 +1,60 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"dragoman/bridge"
+	"dragoman/e2e/driver"
+)
+
+// childEnv makes this test binary a client process: what a test kills.
+const childEnv = "DRAGOMAN_E2E_CLIENT"
+
+// child is what such a process does.
+type child struct {
+	Dialect, Addr, Path, Room, Name string
+}
+
+func TestMain(m *testing.M) {
+	if text := os.Getenv(childEnv); text != "" {
+		os.Exit(beChild(text))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// beChild joins, publishes, says so, and stays until it is killed.
+func beChild(text string) int {
+	err := func() error {
+		var c child
+		if err := json.Unmarshal([]byte(text), &c); err != nil {
+			return err
+		}
+		d, ok := driver.Lookup(c.Dialect)
+		if !ok {
+			return fmt.Errorf("no dialect %q", c.Dialect)
+		}
+		p := d.New(driver.Options{Addr: c.Addr, Path: c.Path, Name: c.Name})
+		defer p.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := p.Join(ctx, c.Room, bridge.NoRole); err != nil {
+			return err
+		}
+		if err := p.Publish(ctx, bridge.Camera); err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintln(os.Stdout, "in"); err != nil {
+			return err
+		}
+		_, err := os.Stdin.Read(make([]byte, 1)) // the parent holds it open
+		return err
+	}()
+	fmt.Fprintln(os.Stderr, err) //nolint:errcheck // there is nobody else to tell
+	return 1
+}
