@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +22,8 @@ type Options struct {
 	Silent       bool     // a connection that we end is cut, without a close frame
 }
 
+const readBuffer = 4 << 10 // bytes
+
 var lastConn atomic.Uint64 // makes ConnIDs unique in this process
 
 // Serve upgrades the request and runs the speaker until either side is done. It
@@ -27,6 +31,10 @@ var lastConn atomic.Uint64 // makes ConnIDs unique in this process
 func Serve(w http.ResponseWriter, r *http.Request, env Env, o Options, s Speaker) {
 	up := websocket.Upgrader{
 		Subprotocols: o.Subprotocols,
+		// A size makes the upgrader read the connection itself. What it reads through
+		// net/http ends the request's context when the client goes, which would look
+		// like the end of the node.
+		ReadBufferSize: readBuffer,
 		// Pages of other hosts are served everywhere in the field; what protects a
 		// room is its secret, not the page (ahoy.md 2, spreed.md 2).
 		CheckOrigin: func(*http.Request) bool { return true },
@@ -48,10 +56,17 @@ func Serve(w http.ResponseWriter, r *http.Request, env Env, o Options, s Speaker
 		defer n.Open.Add(-1)
 	}
 	c.Log.Info("connected", "remote", c.Remote)
+	err = errBroken
+	defer func() { // also when the speaker panics: its seats must not stay taken
+		if told := c.end(err, s, o.Silent); told {
+			c.linger()
+		}
+		c.Log.Info("disconnected", "err", err)
+	}()
 	err = c.run(r.Context(), s)
-	c.end(err, s, o.Silent)
-	c.Log.Info("disconnected", "err", err)
 }
+
+var errBroken = errors.New("the speaker has panicked")
 
 // run is the whole life of the connection: one select over what the client says,
 // what its rooms say, and time.
@@ -119,16 +134,23 @@ func (c *Conn) expect(d time.Duration, ok func() bool) {
 	})
 }
 
-// drain hands the unread events of all sessions to the speaker.
+// drain hands the unread events of all sessions to the speaker. A session that it
+// releases meanwhile has nothing more to say.
 func (c *Conn) drain(ctx context.Context, s Speaker) error {
-	for _, x := range append([]*bridge.Session(nil), c.sessions...) {
+	for _, x := range slices.Clone(c.sessions) {
+		if !c.has(x) {
+			continue
+		}
 		events, lost := x.Drain(ctx)
 		for _, e := range events {
+			if !c.has(x) {
+				break
+			}
 			if err := s.Event(ctx, c, x, e); err != nil {
 				return err
 			}
 		}
-		if lost == nil {
+		if lost == nil || !c.has(x) {
 			continue
 		}
 		if n := c.Env.Counts; n != nil && bridge.CodeOf(lost) == bridge.Lagged {
@@ -142,16 +164,22 @@ func (c *Conn) drain(ctx context.Context, s Speaker) error {
 	return nil
 }
 
+func (c *Conn) has(x *bridge.Session) bool { return slices.Contains(c.sessions, x) }
+
 // read passes frames on, one at a time: a frame is read only when there is
 // somebody to take it, so that pressure reaches the client's socket.
 func (c *Conn) read(ctx context.Context, frames chan<- Frame) error {
 	c.ws.SetReadLimit(c.limits.Read)
-	c.ws.SetReadDeadline(time.Now().Add(c.limits.Pong))
 	c.ws.SetPongHandler(func(string) error {
 		return c.ws.SetReadDeadline(time.Now().Add(c.limits.Pong))
 	})
 	tokens := newBucket(c.limits)
 	for {
+		// Whoever sends frames is there, even if its pongs wait behind them.
+		c.ws.SetReadDeadline(time.Now().Add(c.limits.Pong))
+		if ctx.Err() != nil {
+			return ErrGone // or else the deadline that ends us might just have been lost
+		}
 		kind, data, err := c.ws.ReadMessage()
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrGone, err)
@@ -188,30 +216,61 @@ func (c *Conn) pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// How much of what the client still sends is read before the connection is
+// closed, and for how long.
+const (
+	lingerTime  = time.Second
+	lingerBytes = 1 << 20
+)
+
+// linger reads on until the client has closed its side. A TCP connection that is
+// closed with unread data is reset, and then what was written last (why the client
+// has to go, the close frame) may never arrive.
+func (c *Conn) linger() {
+	conn := c.ws.NetConn()
+	conn.SetReadDeadline(time.Now().Add(lingerTime))
+	_, _ = io.CopyN(io.Discard, conn, lingerBytes) // it ends with an error in any case
+}
+
 // endTime is how long saying goodbye to rooms may take, in all.
 const endTime = 5 * time.Second
 
-// end tells the client, then the rooms.
-func (c *Conn) end(err error, s Speaker, silent bool) {
+// end tells the client, then the rooms. It reports whether the client was told.
+func (c *Conn) end(err error, s Speaker, silent bool) (told bool) {
+	told = errors.Is(err, websocket.ErrReadLimit) // by the WebSocket library: 1009
 	if code, reason := closing(err); code != 0 && !silent {
+		told = true
 		c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason), time.Now().Add(time.Second))
 	}
 	// The request's context may be over; leaving must not be.
 	ctx, cancel := context.WithTimeout(context.Background(), endTime)
 	defer cancel()
 	s.Close(ctx, c, err)
-	why := bridge.ByLoss
-	if errors.Is(err, ErrShutdown) {
-		why = bridge.ByShutdown
-	} else if h, ok := errors.AsType[*Hangup](err); ok && h.Code == websocket.CloseNormalClosure {
-		why = bridge.ByWish
-	}
 	for _, x := range c.sessions {
-		if err := x.Leave(ctx, why); err != nil {
-			c.Log.Warn("leaving", "err", err)
+		if failed := x.Leave(ctx, leaving(err)); failed != nil {
+			c.Log.Warn("leaving", "err", failed)
 		}
 	}
 	c.timers.clock.Stop()
+	return told
+}
+
+// leaving returns why the sessions leave, for what ended a connection. A client
+// that says goodbye, or whose page goes away, wishes so.
+func leaving(err error) bridge.Reason {
+	if errors.Is(err, ErrShutdown) {
+		return bridge.ByShutdown
+	}
+	code := 0
+	if h, ok := errors.AsType[*Hangup](err); ok {
+		code = h.Code
+	} else if e, ok := errors.AsType[*websocket.CloseError](err); ok {
+		code = e.Code
+	}
+	if code == websocket.CloseNormalClosure || code == websocket.CloseGoingAway {
+		return bridge.ByWish
+	}
+	return bridge.ByLoss
 }
 
 // closing returns the close code for what ended a connection; 0: none is sent.
