@@ -29,8 +29,23 @@ type talker struct {
 	event func(ctx context.Context, c *dialects.Conn, x *bridge.Session, e bridge.Event) error
 	lost  func(ctx context.Context, c *dialects.Conn, x *bridge.Session, err error) error
 
+	mu     sync.Mutex // tests look while time passes
 	frames int
 	closes []error
+}
+
+// taken returns how many frames came.
+func (s *talker) taken() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.frames
+}
+
+// closed returns what Close was called with.
+func (s *talker) closed() []error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.closes)
 }
 
 func (s *talker) Open(ctx context.Context, c *dialects.Conn) error {
@@ -41,7 +56,9 @@ func (s *talker) Open(ctx context.Context, c *dialects.Conn) error {
 }
 
 func (s *talker) Frame(ctx context.Context, c *dialects.Conn, f dialects.Frame) error {
+	s.mu.Lock()
 	s.frames++
+	s.mu.Unlock()
 	if s.frame != nil {
 		return s.frame(ctx, c, f)
 	}
@@ -63,6 +80,8 @@ func (s *talker) Lost(ctx context.Context, c *dialects.Conn, x *bridge.Session, 
 }
 
 func (s *talker) Close(_ context.Context, _ *dialects.Conn, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.closes = append(s.closes, err)
 }
 
@@ -244,8 +263,8 @@ func TestEchoAndEnd(t *testing.T) {
 		}
 		p.ws.Close()
 		wait(2 * time.Second)
-		if len(s.closes) != 1 || !errors.Is(s.closes[0], dialects.ErrGone) || k.Open.Load() != 0 {
-			t.Errorf("closed with %v, %d are open", s.closes, k.Open.Load())
+		if len(s.closed()) != 1 || !errors.Is(s.closed()[0], dialects.ErrGone) || k.Open.Load() != 0 {
+			t.Errorf("closed with %v, %d are open", s.closed(), k.Open.Load())
 		}
 		for _, want := range []string{"connected", "disconnected", "remote=127.0.0.1", "conn="} {
 			if !strings.Contains(n.log.String(), want) {
@@ -269,15 +288,15 @@ func TestReadLimit(t *testing.T) {
 		p := n.dial()
 		p.send(strings.Repeat("x", 1000))
 		synctest.Wait()
-		if s.frames != 1 {
-			t.Errorf("%d frames were taken", s.frames)
+		if s.taken() != 1 {
+			t.Errorf("%d frames were taken", s.taken())
 		}
 		p.send(strings.Repeat("x", 1001))
 		if code := p.closed(); code != websocket.CloseMessageTooBig {
 			t.Errorf("closed with %d", code)
 		}
-		if s.frames != 1 {
-			t.Errorf("%d frames were taken", s.frames)
+		if s.taken() != 1 {
+			t.Errorf("%d frames were taken", s.taken())
 		}
 	})
 }
@@ -285,15 +304,9 @@ func TestReadLimit(t *testing.T) {
 // TestThrottling: what comes too fast waits, and nothing of it is lost, however
 // long that takes.
 func TestThrottling(t *testing.T) {
-	var times []time.Duration
-	var start time.Time
-	s := &talker{frame: func(context.Context, *dialects.Conn, dialects.Frame) error {
-		times = append(times, time.Since(start))
-		return nil
-	}}
+	s := &talker{}
 	inBubble(t, s, func(t *testing.T, n *node) {
 		n.o.Limits = dialects.Limits{Rate: 10, Burst: 20, Join: -1}
-		start = time.Now()
 		p := n.dial()
 		const frames = 1020
 		go func() {
@@ -302,16 +315,16 @@ func TestThrottling(t *testing.T) {
 			}
 		}()
 		wait(50 * time.Millisecond)
-		if len(times) != 20 {
-			t.Errorf("%d frames at once, want a burst of 20", len(times))
+		if got := s.taken(); got != 20 {
+			t.Errorf("%d frames at once, want a burst of 20", got)
 		}
 		wait(10 * time.Second)
-		if len(times) < 119 || len(times) > 121 {
-			t.Errorf("%d frames after ten seconds, want 120", len(times))
+		if got := s.taken(); got < 119 || got > 121 {
+			t.Errorf("%d frames after ten seconds, want 120", got)
 		}
 		wait(95 * time.Second) // much longer than a pong may take
-		if len(times) != frames {
-			t.Errorf("%d frames, want %d", len(times), frames)
+		if got := s.taken(); got != frames {
+			t.Errorf("%d frames, want %d", got, frames)
 		}
 		if k := n.env.Counts.Throttled.Load(); k != frames-20 {
 			t.Errorf("%d frames were counted as throttled, want %d", k, frames-20)
@@ -344,19 +357,19 @@ func TestPong(t *testing.T) {
 		n.o.Limits = dialects.Limits{First: -1, Join: -1}
 		p := n.dial()
 		wait(time.Hour)
-		if len(s.closes) != 0 {
-			t.Fatalf("closed with %v", s.closes)
+		if len(s.closed()) != 0 {
+			t.Fatalf("closed with %v", s.closed())
 		}
 		p.ws.Close()
 		wait(2 * time.Second)
 		n.dialDeaf()
 		wait(44 * time.Second)
-		if len(s.closes) != 1 {
-			t.Errorf("a client without pongs was closed too early: %v", s.closes)
+		if len(s.closed()) != 1 {
+			t.Errorf("a client without pongs was closed too early: %v", s.closed())
 		}
 		wait(3 * time.Second)
-		if len(s.closes) != 2 || !errors.Is(s.closes[1], dialects.ErrGone) {
-			t.Errorf("a client without pongs: %v", s.closes)
+		if len(s.closed()) != 2 || !errors.Is(s.closed()[1], dialects.ErrGone) {
+			t.Errorf("a client without pongs: %v", s.closed())
 		}
 	})
 }
@@ -396,8 +409,8 @@ func TestDeadlines(t *testing.T) {
 				}
 				if c.want == 0 {
 					wait(time.Hour)
-					if len(s.closes) != 0 {
-						t.Errorf("closed with %v", s.closes)
+					if len(s.closed()) != 0 {
+						t.Errorf("closed with %v", s.closed())
 					}
 					return
 				}
@@ -406,8 +419,8 @@ func TestDeadlines(t *testing.T) {
 					t.Errorf("closed with %d after %s, want %s", code, took, c.want)
 				}
 				synctest.Wait()
-				if n.env.Counts.Timeouts.Load() != 1 || !errors.Is(s.closes[0], dialects.ErrTimeout) {
-					t.Errorf("%d timeouts are counted, closed with %v", n.env.Counts.Timeouts.Load(), s.closes)
+				if n.env.Counts.Timeouts.Load() != 1 || !errors.Is(s.closed()[0], dialects.ErrTimeout) {
+					t.Errorf("%d timeouts are counted, closed with %v", n.env.Counts.Timeouts.Load(), s.closed())
 				}
 			})
 		})
@@ -455,8 +468,8 @@ func TestWriteDeadline(t *testing.T) {
 		if got := w.left(); !slices.Equal(got, []bridge.Reason{bridge.ByLoss}) {
 			t.Errorf("it left by %v", got)
 		}
-		if len(s.closes) != 1 || !errors.Is(s.closes[0], dialects.ErrGone) {
-			t.Errorf("closed with %v", s.closes)
+		if len(s.closed()) != 1 || !errors.Is(s.closed()[0], dialects.ErrGone) {
+			t.Errorf("closed with %v", s.closed())
 		}
 	})
 }
@@ -480,8 +493,8 @@ func TestShutdown(t *testing.T) {
 		if got := w.left(); !slices.Equal(got, []bridge.Reason{bridge.ByShutdown}) {
 			t.Errorf("it left by %v", got)
 		}
-		if !errors.Is(s.closes[0], dialects.ErrShutdown) {
-			t.Errorf("closed with %v", s.closes)
+		if !errors.Is(s.closed()[0], dialects.ErrShutdown) {
+			t.Errorf("closed with %v", s.closed())
 		}
 	})
 }
@@ -532,8 +545,8 @@ func TestEnds(t *testing.T) {
 				if got := w.left(); !slices.Equal(got, []bridge.Reason{c.why}) {
 					t.Errorf("it left by %v, want %v", got, c.why)
 				}
-				if len(s.closes) != 1 || s.closes[0] != c.err {
-					t.Errorf("Close was called with %v", s.closes)
+				if len(s.closed()) != 1 || s.closed()[0] != c.err {
+					t.Errorf("Close was called with %v", s.closed())
 				}
 			})
 		})
@@ -593,8 +606,8 @@ func TestPanic(t *testing.T) {
 		if got := w.left(); !slices.Equal(got, []bridge.Reason{bridge.ByLoss}) {
 			t.Errorf("it left by %v", got)
 		}
-		if len(s.closes) != 1 {
-			t.Errorf("Close was called with %v", s.closes)
+		if len(s.closed()) != 1 {
+			t.Errorf("Close was called with %v", s.closed())
 		}
 	})
 }

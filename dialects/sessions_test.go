@@ -168,8 +168,8 @@ func TestReleaseAmongEvents(t *testing.T) {
 		if want := []string{"one", "two"}; !slices.Equal(got, want) {
 			t.Errorf("told %q, want %q", got, want)
 		}
-		if len(s.closes) != 0 {
-			t.Errorf("closed with %v", s.closes)
+		if len(s.closed()) != 0 {
+			t.Errorf("closed with %v", s.closed())
 		}
 	})
 }
@@ -214,8 +214,8 @@ func TestLost(t *testing.T) {
 				if goOn {
 					p.send("x")
 					synctest.Wait()
-					if s.frames != 1 || len(p.got) != 1 {
-						t.Errorf("the connection does not go on: %d frames, %q", s.frames, p.got)
+					if s.taken() != 1 || len(p.got) != 1 {
+						t.Errorf("the connection does not go on: %d frames, %q", s.taken(), p.got)
 					}
 					return
 				}
@@ -259,8 +259,8 @@ func TestLaggedSession(t *testing.T) {
 			t.Errorf("closed with %d", code)
 		}
 		synctest.Wait()
-		if k := n.env.Counts.Lagged.Load(); k != 1 || bridge.CodeOf(s.closes[0]) != bridge.Lagged {
-			t.Errorf("%d are counted as lagged, closed with %v", k, s.closes)
+		if k := n.env.Counts.Lagged.Load(); k != 1 || bridge.CodeOf(s.closed()[0]) != bridge.Lagged {
+			t.Errorf("%d are counted as lagged, closed with %v", k, s.closed())
 		}
 	})
 }
@@ -302,14 +302,14 @@ func TestFramesWhileHeld(t *testing.T) {
 			p.send("x")
 		}
 		wait(10 * time.Second)
-		if k := n.env.Counts.FramesIn.Load(); s.frames != 1 || k > 2 {
+		if k := n.env.Counts.FramesIn.Load(); s.taken() != 1 || k > 2 {
 			t.Errorf("%d frames were read while one was worked on", k)
 		}
 		wait(50 * time.Second) // pongs wait behind the frames
 		close(hold)
 		wait(time.Second)
-		if s.frames != 10 || len(s.closes) != 0 {
-			t.Errorf("%d frames, closed with %v", s.frames, s.closes)
+		if s.taken() != 10 || len(s.closed()) != 0 {
+			t.Errorf("%d frames, closed with %v", s.taken(), s.closed())
 		}
 	})
 }
