@@ -16,10 +16,10 @@ func ntpNanos(ntp uint64) int64 {
 	return int64(ntp>>32)*second + int64(ntp&0xffffffff*second>>32)
 }
 
-// observe takes the time in a report that arrived now, and returns it on our
-// clock.
-func (c *Clock) observe(ntp uint64, now int64) int64 {
-	sent := ntpNanos(ntp)
+// observe takes the time in a report that arrived now, and returns it in
+// nanoseconds of the sender's clock.
+func (c *Clock) observe(ntp uint64, now int64) (sent int64) {
+	sent = ntpNanos(ntp)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch offset := now - sent; {
@@ -28,16 +28,24 @@ func (c *Clock) observe(ntp uint64, now int64) int64 {
 	default:
 		c.offset += (offset - c.offset) / 64 // clocks drift apart
 	}
+	return sent
+}
+
+// ours returns a time of the sender's clock on ours.
+func (c *Clock) ours(sent int64) int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	return sent + c.offset
 }
 
 // timeline tells which RTP timestamp a stream has at a time: by the last sender
 // report, and before the first by the last packet.
 type timeline struct {
+	clock    *Clock
 	rate     int64 // ticks per second
 	reported bool
 	ts       uint32
-	at       int64
+	at       int64 // on our clock, or if reported on the sender's
 }
 
 // packet takes a packet in order.
@@ -47,11 +55,17 @@ func (t *timeline) packet(ts uint32, at int64) {
 	}
 }
 
-// report takes what a sender report says of a time on our clock.
+// report takes what a sender report says of a time on its sender's clock.
 func (t *timeline) report(ts uint32, at int64) { t.ts, t.at, t.reported = ts, at, true }
 
 // when returns the timestamp at a time.
-func (t *timeline) when(now int64) uint32 { return t.ts + ticks(now-t.at, t.rate) }
+func (t *timeline) when(now int64) uint32 {
+	at := t.at
+	if t.reported {
+		at = t.clock.ours(at)
+	}
+	return t.ts + ticks(now-at, t.rate)
+}
 
 // ticks turns a duration into ticks; it goes round as timestamps do.
 func ticks(d, rate int64) uint32 {

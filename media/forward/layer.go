@@ -78,7 +78,7 @@ func newLayer(s *Source, spec Spec) *Layer {
 	if spec.Codec != Sound {
 		size = ringVideo
 	}
-	l.ring, l.line.rate = newRing(size), int64(spec.Rate)
+	l.ring, l.line = newRing(size), timeline{clock: s.clock, rate: int64(spec.Rate)}
 	l.downs.Store(&[]*Down{})
 	return l
 }

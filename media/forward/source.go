@@ -80,6 +80,17 @@ func (s *Source) Feeding() bool {
 	return now == s || now != nil && len(now.Layers()) == 0
 }
 
+// forget makes nobody begin with what has come so far.
+func (s *Source) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.layers {
+		l.mu.Lock()
+		l.key.known = false
+		l.mu.Unlock()
+	}
+}
+
 // begin is called with the first packet of a layer.
 func (s *Source) begin(l *Layer, now int64) {
 	if t := s.track.Load(); t != nil {

@@ -63,12 +63,14 @@ func (t *Track) Gate(open bool, now int64) {
 	if t.closed.Swap(!open) == !open {
 		return
 	}
-	if !open {
-		t.mu.Lock()
-		for _, d := range t.downs {
-			d.pause()
-		}
-		t.mu.Unlock()
+	t.mu.Lock()
+	for _, d := range t.downs {
+		d.pause()
+	}
+	s := t.source
+	t.mu.Unlock()
+	if open && s != nil {
+		s.forget() // what was behind the gate is not shown afterwards
 	}
 	t.Update(now)
 }
