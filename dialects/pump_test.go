@@ -545,8 +545,8 @@ func TestEnds(t *testing.T) {
 				if got := w.left(); !slices.Equal(got, []bridge.Reason{c.why}) {
 					t.Errorf("it left by %v, want %v", got, c.why)
 				}
-				if len(s.closed()) != 1 || s.closed()[0] != c.err {
-					t.Errorf("Close was called with %v", s.closed())
+				if got := s.closed(); len(got) != 1 || !errors.Is(got[0], c.err) {
+					t.Errorf("Close was called with %v", got)
 				}
 			})
 		})
@@ -593,7 +593,7 @@ func TestPanic(t *testing.T) {
 		if _, err := n.join(ctx, conn); err != nil {
 			return err
 		}
-		panic(http.ErrAbortHandler) // which net/http does not print
+		panic(http.ErrAbortHandler) //nolint:forbidigo // the one that net/http does not print
 	}}
 	inBubble(t, s, func(t *testing.T, node *node) {
 		n = node

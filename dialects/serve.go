@@ -227,9 +227,8 @@ const (
 // closed with unread data is reset, and then what was written last (why the client
 // has to go, the close frame) may never arrive.
 func (c *Conn) linger() {
-	conn := c.ws.NetConn()
-	conn.SetReadDeadline(time.Now().Add(lingerTime))
-	_, _ = io.CopyN(io.Discard, conn, lingerBytes) // it ends with an error in any case
+	c.ws.SetReadDeadline(time.Now().Add(lingerTime))
+	_, _ = io.CopyN(io.Discard, c.ws.NetConn(), lingerBytes) // it ends with an error in any case
 }
 
 // endTime is how long saying goodbye to rooms may take, in all.

@@ -227,19 +227,6 @@ func (w *world) dialer() *websocket.Dialer {
 	return &websocket.Dialer{NetDialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return w.Dial(ctx) }}
 }
 
-// play plays a transcript that is written in the test, without its header.
-func (w *world) play(lines ...string) {
-	w.t.Helper()
-	script := `{"transcript":1,"dialect":"ahoy","title":"` + w.t.Name() + `","needs":["media"]}` + "\n" + strings.Join(lines, "\n")
-	s, err := transcript.Read(strings.NewReader(script))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if err := transcript.Play(context.Background(), s, w); err != nil {
-		w.t.Error(err)
-	}
-}
-
 // guest joins as a member of another dialect does.
 func (w *world) guest(req bridge.JoinRequest) *guest {
 	w.t.Helper()
@@ -274,8 +261,6 @@ func (g *guest) do(c bridge.Command) {
 		g.w.t.Errorf("%T: %v", c, err)
 	}
 }
-
-func (g *guest) id() bridge.ParticipantID { return g.s.At.Self.ID }
 
 // publish shares a stream and returns its id.
 func (g *guest) publish(src bridge.Source, audio, video bridge.TrackState) bridge.PublicationID {
