@@ -208,7 +208,97 @@ func TestPublishingPeerClosed(t *testing.T) {
 	})
 }
 
-// TestAnswersNeedNoCandidates is about the time that a client has (7.5).
+// TestUselessAnswers: what the engine cannot take, or is no description at all,
+// leaves the stream that there is alone.
+func TestUselessAnswers(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, w *world) {
+		w.room(bridge.Spec{})
+		a, b := w.member("r", "A"), w.member("r", "B")
+		a.hear("CONFERENCE_JOIN_indication", nil)
+		p := a.share(true, true)
+		b.hear("MEDIA_indication", object{"audio": on()})
+		for _, sdp := range []any{
+			"v=0\r\nm=audio 9 RTP 0\r\na=sendonly\r\n", // a line is missing
+			"v=0\r\nnonsense", "nonsense", "", nil, 5, object{},
+		} {
+			a.ask("MEDIA_SHARE_request", object{"audio": true, "video": true})
+			q := a.hear("MEDIA_RECEIVE_request", nil)
+			a.send(object{"messageType": "MEDIA_RECEIVE_response", "transactionID": q["transactionID"], "sdp": sdp})
+			a.silent()
+			b.silent()
+			if !w.peerOf(q["sdp"].(string)).Closed() || p.Closed() {
+				t.Errorf("%v: the useless connection is open, or the good one is closed", sdp)
+			}
+		}
+	})
+}
+
+// TestRoomRefusesStream: a permission that goes between the share and the media.
+func TestRoomRefusesStream(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, w *world) {
+		w.room(bridge.Spec{})
+		g := w.guest(bridge.JoinRequest{Room: "r", Name: "Mo"})
+		a := w.member("r", "A")
+		a.ask("MEDIA_SHARE_request", object{"video": true})
+		p := a.offered()
+		g.do(bridge.Permit{Target: g.participant("A"), Remove: bridge.PublishVideo})
+		if err := w.publish(a.id, "camera"); err != nil {
+			t.Fatal(err)
+		}
+		a.silent()
+		if !p.Closed() {
+			t.Error("the connection is open")
+		}
+		for _, e := range g.events() {
+			if _, ok := e.(bridge.Published); ok {
+				t.Error("the stream was published")
+			}
+		}
+	})
+}
+
+// TestRetryWithoutMedia: a connection fails, and there is none for the second
+// try: the stream ends.
+func TestRetryWithoutMedia(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, w *world) {
+		w.room(bridge.Spec{})
+		a, b := w.member("r", "A"), w.member("r", "B")
+		a.hear("CONFERENCE_JOIN_indication", nil)
+		p := a.share(true, true)
+		b.hear("MEDIA_indication", object{"audio": on()})
+		w.media.Refuse = bridge.Errorf(bridge.Unavailable, "no port is left")
+		p.Fire(bridge.PeerChanged{State: bridge.PeerFailed})
+		b.hear("MEDIA_indication", object{"audio": off(), "video": off()})
+		a.silent()
+	})
+}
+
+// TestHiddenStream: what a program publishes is shown to nobody.
+func TestHiddenStream(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, w *world) {
+		w.room(bridge.Spec{})
+		a := w.member("r", "A")
+		s := w.guest(bridge.JoinRequest{Room: "r", Name: "player", Kind: bridge.Service, AtMost: bridge.Moderator})
+		pub := s.publish(bridge.Camera, bridge.Live, bridge.Live)
+		s.do(bridge.SetTrack{ID: pub, Track: bridge.Audio, Muted: true})
+		s.do(bridge.Record{On: true})
+		if got := chatOf(t, a.hear("CHAT_MESSAGE_indication", object{"from": object{"memberID": a.id}})); got != "[Somebody records this conference]" {
+			t.Errorf("told %q", got)
+		}
+		s.do(bridge.Say{ID: bridge.NewMessageID(), Text: "to all"})
+		if got := chatOf(t, a.hear("CHAT_MESSAGE_indication", object{"from": object{"name": "player"}})); got != "to all" {
+			t.Errorf("told %q", got)
+		}
+		s.do(bridge.Unpublish{ID: pub})
+		a.silent()
+		r := w.dial().ask("CONFERENCE_JOIN_request", object{"conferenceID": "r"})
+		if len(r["members"].([]any)) != 1 {
+			t.Errorf("the members are %v", r["members"])
+		}
+	})
+}
+
+// TestConnectTime is about the time that a client has (7.5).
 func TestConnectTime(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, w *world) {
 		w.room(bridge.Spec{})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"strings"
 	"time"
 
 	"dragoman/bridge"
@@ -188,7 +189,7 @@ func (g *publisher) answered(ctx context.Context, l *leg, m message) {
 	}
 	sdp := plainSDP(a.SDP)
 	l.kinds = l.kinds.and(sends(sdp))
-	if l.kinds.none() {
+	if l.kinds.none() && strings.Contains(string(sdp), "\nm=") {
 		g.close(l)
 		g.retire(ctx) // nothing is shared, whatever was asked
 		return
