@@ -11,7 +11,9 @@
 // dBov, is that of ahoy.md.
 //
 // Muting is decided as ahoy.md 8.2 has it: browsers go on sending when a track is
-// disabled, digital silence in the smallest packets that the codec has.
+// disabled, digital silence in the smallest packets that the codec has. An encoder
+// that is short of bandwidth does not get down to those, but its packets then have
+// one size as long as the silence lasts; in a pause between words they vary.
 //
 // Without the level extension (RFC 6464) the sizes of packets have to do.
 // Variable bit rate makes speech larger than silence; a codec of constant rate
@@ -99,6 +101,7 @@ type Meter struct {
 	credit  time.Duration
 	heard   time.Duration // when it was loud last
 	silent  bool          // the latest packet was digital silence
+	size    int           // of the latest packet
 	quiet   time.Duration // since when
 	talking bool
 	muted   bool
@@ -131,7 +134,9 @@ func (m *Meter) Level() uint8 { return uint8(m.smooth + 0.5) }
 func (m *Meter) Packet(now time.Duration, level uint8, voice bool, size int) Change {
 	elapsed := m.pass(now)
 	known := level <= Silence
-	silent := size <= m.cfg.Tiny && (!known || level == Silence)
+	tiny := size <= m.cfg.Tiny
+	silent := tiny && !known || level == Silence && (tiny || size == m.size)
+	m.size = size
 	was := m.loud
 	if known {
 		m.voiced = m.voiced || voice

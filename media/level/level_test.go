@@ -16,6 +16,7 @@ type stretch struct {
 	level uint8
 	noise bool // without the voice flag
 	size  int
+	vary  int  // every other packet is that much larger
 	ticks bool // no packets, only ticks
 }
 
@@ -33,12 +34,12 @@ func play(m *Meter, trace []stretch) []string {
 		if every == 0 {
 			every = 20 * ms
 		}
-		for end := at + part.lasts; at < end; at += every {
+		for end, odd := at+part.lasts, 0; at < end; at, odd = at+every, 1-odd {
 			var c Change
 			if part.ticks {
 				c = m.Tick(start + at)
 			} else {
-				c = m.Packet(start+at, part.level, !part.noise, part.size)
+				c = m.Packet(start+at, part.level, !part.noise, part.size+odd*part.vary)
 			}
 			for i, name := range []string{"started", "stopped", "muted", "unmuted"} {
 				if c.Has(1 << i) {
@@ -76,8 +77,9 @@ func TestMeter(t *testing.T) {
 		"nothing ever":            {Config{}, []stretch{{lasts: 2 * s, every: 100 * ms, ticks: true}}, []string{"muted at 1.5s"}},
 		"muted and unmuted":       {Config{}, []stretch{quiet, muted, quiet}, []string{"muted at 2.5s", "unmuted at 3s"}},
 		"muted while talking":     {Config{Off: 5 * s}, []stretch{voice, muted}, []string{"started at 160ms", "stopped at 2.5s", "muted at 2.5s"}},
-		"silence between words":   {Config{}, []stretch{quiet, {lasts: s, level: Silence, size: 60}, {lasts: s, level: Silence, size: 3}, quiet}, nil},
-		"normal sizes throughout": {Config{}, []stretch{{lasts: 5 * s, level: Silence, size: 60}}, nil},
+		"silence between words":   {Config{}, []stretch{quiet, {lasts: s, level: Silence, size: 60, vary: 2}, {lasts: s, level: Silence, size: 3}, quiet}, nil},
+		"normal sizes throughout": {Config{}, []stretch{{lasts: 5 * s, level: Silence, size: 60, vary: 2}}, nil},
+		"short of bandwidth":      {Config{}, []stretch{voice, {lasts: 40 * ms, level: Silence, size: 50, vary: 9}, {lasts: 2 * s, level: Silence, size: 32}, quiet}, []string{"started at 160ms", "stopped at 1.48s", "muted at 2.56s", "unmuted at 3.04s"}},
 		"one larger packet":       {Config{}, []stretch{{lasts: s, level: Silence, size: 3}, {lasts: 20 * ms, level: Silence, size: 9}, {lasts: s, level: Silence, size: 3}}, nil},
 		"larger but not louder":   {Config{}, []stretch{muted, {lasts: s, level: Silence, size: 40}, {lasts: 20 * ms, level: 126, size: 3}}, []string{"muted at 1.5s", "unmuted at 3s"}},
 		"G.711":                   {Config{Tiny: 160}, []stretch{{lasts: 2 * s, level: Silence, size: 160}}, []string{"muted at 1.5s"}},
