@@ -5,8 +5,8 @@ import "time"
 // Event is one of the structs below. It is what a session is told. The set is
 // closed; an event is a value and is never changed after it was pushed.
 type Event interface {
-	// key names the state that the event tells. An unread event is replaced, in
-	// its place, by a newer one of the same key. Empty: never merged.
+	// key names the state that the event tells. An unread event goes when a newer
+	// one of the same key comes. Empty: never merged.
 	key() string
 }
 
@@ -69,7 +69,9 @@ type (
 		P      Participant
 		Reason Reason
 	}
-	// Knocked tells those who may admit that somebody waits, or waits no more.
+	// Knocked tells those who may admit that somebody waits, or waits no more; also
+	// that one who waits is different now. Told of oneself it says that one has been
+	// put into the waiting room: of the room nothing more is told until Entered.
 	Knocked struct {
 		P    Participant
 		Gone bool

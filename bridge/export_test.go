@@ -1,6 +1,9 @@
 package bridge
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // Fresh returns the room as the session would see it if it joined now, with its own
 // publications left out.
@@ -16,20 +19,27 @@ func (s *Session) Fresh(ctx context.Context) (at Snapshot, err error) {
 	return at, err
 }
 
-// Leftovers counts what a room remembers of people and streams.
-func (l *Local) Leftovers(ctx context.Context, id RoomID) (n int, err error) {
+// Leftovers says what a room remembers of people and streams.
+func (l *Local) Leftovers(ctx context.Context, id RoomID) (left string, err error) {
 	r, err := l.find(id)
 	if err != nil {
-		return 0, err
+		return "", err
 	}
 	err = r.do(ctx, letter{call: func(r *room) error {
-		n = len(r.members) + len(r.order) + len(r.pubs) + len(r.pubOrder) + len(r.clock.away) + r.inside + r.waiting
-		if r.recorder != nil || r.recording || !r.speaker.IsZero() || r.locked {
-			n++
+		for what, n := range map[string]int{
+			"members": len(r.members), "order": len(r.order), "publications": len(r.pubs), "their order": len(r.pubOrder),
+			"away": len(r.clock.away), "inside": r.inside, "waiting": r.waiting,
+		} {
+			if n != 0 {
+				left += fmt.Sprint(n, " ", what, " ")
+			}
+		}
+		if r.recorder != nil || r.recording || !r.speaker.IsZero() {
+			left += "a recorder or a speaker"
 		}
 		return nil
 	}})
-	return n, err
+	return left, err
 }
 
 // Holds counts the sessions and tokens that a Local remembers.

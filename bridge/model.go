@@ -208,7 +208,7 @@ type Info struct {
 	MaxBitrate   int
 	Recording    bool
 	Created      time.Time
-	Speaker      ParticipantID // who talks, or talked last
+	Speaker      ParticipantID // who talks, or talked last; it may have changed without an event that says so
 	Unlisted     bool
 	Attrs        map[string]string // not to be changed: shared
 }

@@ -10,20 +10,22 @@ const DefaultOutbox = 256
 
 // Outbox holds the unread events of one session. A room, or a link to one, and
 // the session's peers push; the session drains. It never blocks: an event that
-// tells a state replaces the unread one that told it before, and a reader that
-// still has too much unread has lost its seat (Lagged).
+// tells a state takes the place of the unread one that told it before, and a
+// reader that still has too much unread has lost its seat (Lagged).
 //
-// An event is not moved in front of one that says who or what is there (Joined,
-// Left, Published …), so that what was told, read in its order, is always true.
+// What is merged is where the newer event is, not where the older one was: in
+// front of what came between, it might name somebody who had not joined, or be
+// undone by an event that tells the same among other things.
 type Outbox struct {
 	size  int
 	count *counters
 
 	mu     sync.Mutex
 	wake   chan struct{}
-	woken  bool // signalled since the last take
-	events []Event
-	at     map[string]int // where in events an event of this key is
+	woken  bool           // signalled since the last take
+	events []Event        // nil where one was merged into a newer one
+	unread int            // that are not nil
+	at     map[string]int // where in events the event of a key is
 	old    []Event        // what Restart took away
 	end    error          // why nothing is taken any more
 }
@@ -57,27 +59,50 @@ func (o *Outbox) push(e Event, key string) bool {
 	if o.end != nil {
 		return false
 	}
-	if key != "" {
-		if i, ok := o.at[key]; ok {
-			o.events[i] = merged(o.events[i], e)
-			o.count.merged.Add(1)
-			return true
-		}
-	}
-	if len(o.events) >= o.size {
+	if i, ok := o.at[key]; ok && key != "" {
+		e = merged(o.events[i], e)
+		o.events[i] = nil
+		o.unread--
+		o.count.merged.Add(1)
+	} else if o.unread >= o.size {
 		o.count.lagged.Add(1)
 		o.finish(Errorf(Lagged, "the connection is too slow for this room"))
 		return false
 	}
-	if key != "" {
-		o.at[key] = len(o.events)
-	} else if barrier(e) {
-		clear(o.at)
+	if len(o.events) >= 2*o.size {
+		o.compact()
 	}
-	o.events = append(o.events, e)
+	o.add(e, key)
 	o.count.events.Add(1)
 	o.signal()
 	return true
+}
+
+// add appends an event.
+func (o *Outbox) add(e Event, key string) {
+	if key != "" {
+		o.at[key] = len(o.events)
+	}
+	o.events = append(o.events, e)
+	o.unread++
+}
+
+// compact closes the gaps that merging has left.
+func (o *Outbox) compact() {
+	events := o.reset()
+	for _, e := range events {
+		if e != nil {
+			o.add(e, e.key())
+		}
+	}
+}
+
+// reset empties the outbox and returns what was in it.
+func (o *Outbox) reset() []Event {
+	events := o.events
+	o.events, o.unread = nil, 0
+	clear(o.at)
+	return events
 }
 
 // End refuses all further events. Drain returns the unread ones with err. Only the
@@ -121,24 +146,20 @@ func (o *Outbox) outdated() []Event {
 	return old
 }
 
-// take returns the unread events for which keep does not ask to stay.
+// take returns the unread events but those that keep, if it is not nil, wants to
+// stay.
 func (o *Outbox) take(keep func(Event) bool) ([]Event, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	taken := o.events
-	o.events, o.woken = nil, false
-	clear(o.at)
-	if keep == nil {
-		return taken, o.end
-	}
-	taken = slices.DeleteFunc(taken, func(e Event) bool {
-		if !keep(e) {
+	o.woken = false
+	taken := slices.DeleteFunc(o.reset(), func(e Event) bool {
+		if e == nil {
+			return true
+		}
+		if keep == nil || !keep(e) {
 			return false
 		}
-		if key := e.key(); key != "" {
-			o.at[key] = len(o.events)
-		}
-		o.events = append(o.events, e)
+		o.add(e, e.key())
 		return true
 	})
 	return taken, o.end
@@ -150,7 +171,7 @@ func (o *Outbox) rewake(wake chan struct{}) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.wake, o.woken = wake, false
-	if len(o.events) > 0 || o.end != nil {
+	if o.unread > 0 || o.end != nil {
 		o.signal()
 	}
 }
@@ -178,13 +199,4 @@ func merged(old, e Event) Event {
 		return c
 	}
 	return e
-}
-
-// barrier reports whether an event says who or what is there.
-func barrier(e Event) bool {
-	switch e.(type) {
-	case Joined, Left, Published, Unpublished, Entered, Knocked:
-		return true
-	}
-	return false
 }

@@ -25,7 +25,7 @@ func expect(t *testing.T, o *Outbox, code Code, want ...Event) {
 	}
 }
 
-func TestOutboxMergesInPlace(t *testing.T) {
+func TestOutboxMerges(t *testing.T) {
 	o := NewOutbox(4, nil)
 	a, b := Participant{ID: NewParticipantID()}, Participant{ID: NewParticipantID()}
 	renamed := a
@@ -36,7 +36,7 @@ func TestOutboxMergesInPlace(t *testing.T) {
 	o.Push(Changed{P: renamed, What: NameChanged, By: b.ID})
 	o.Push(Talking{ID: b.ID})
 	o.Push(Talking{ID: a.ID})
-	expect(t, o, 0, Changed{P: renamed, What: HandChanged | NameChanged, By: b.ID}, Talking{ID: b.ID}, ChatCleared{}, Talking{ID: a.ID})
+	expect(t, o, 0, ChatCleared{}, Changed{P: renamed, What: HandChanged | NameChanged, By: b.ID}, Talking{ID: b.ID}, Talking{ID: a.ID})
 	o.Push(Talking{ID: b.ID, On: true}) // drained before: not merged any more
 	expect(t, o, 0, Talking{ID: b.ID, On: true})
 	if n := o.count.merged.Load(); n != 2 {
@@ -52,7 +52,22 @@ func TestOutboxKeepsWhoIsThereInOrder(t *testing.T) {
 	o.Push(Left{P: p})
 	o.Push(Joined{P: p})
 	o.Push(Changed{P: p})
-	expect(t, o, 0, Changed{P: p}, Left{P: p}, Joined{P: p}, Changed{P: p})
+	expect(t, o, 0, Left{P: p}, Joined{P: p}, Changed{P: p})
+}
+
+// However often states change, what is unread takes no more room than it may.
+func TestOutboxStaysSmall(t *testing.T) {
+	o := NewOutbox(4, nil)
+	a, b := NewParticipantID(), NewParticipantID()
+	o.Push(ChatCleared{})
+	for i := range 1000 {
+		o.Push(Talking{ID: a, On: i%2 == 0})
+		o.Push(Talking{ID: b, On: i%2 == 0})
+	}
+	if n := len(o.events); n > 8 {
+		t.Errorf("%d places are taken", n)
+	}
+	expect(t, o, 0, ChatCleared{}, Talking{ID: a}, Talking{ID: b})
 }
 
 func TestOutboxOverflows(t *testing.T) {
@@ -133,7 +148,7 @@ func TestOutboxRestarts(t *testing.T) {
 	}
 	o.Push(PeerChanged{Peer: id, State: PeerFailed}) // still merged
 	o.Push(ChatCleared{})
-	expect(t, o, 0, PeerChanged{Peer: id, State: PeerFailed}, PeerMessage{Peer: id}, PeerHeard{}, PeerSilence{}, ChatCleared{})
+	expect(t, o, 0, PeerMessage{Peer: id}, PeerHeard{}, PeerSilence{}, PeerChanged{Peer: id, State: PeerFailed}, ChatCleared{})
 	o.End(Errorf(Closed, "x"))
 	if CodeOf(o.Restart()) != Closed {
 		t.Error("restarted after the end")

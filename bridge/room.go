@@ -238,7 +238,9 @@ func (r *room) changed(m *member, what What, by ParticipantID) {
 	switch {
 	case m.waiting:
 		r.tellOne(m, e)
-		r.knocked(m, false)
+		if !m.admitted {
+			r.knocked(m, false)
+		}
 	case m.Kind.Hidden():
 		r.tellOne(m, e)
 	default:

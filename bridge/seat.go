@@ -55,6 +55,14 @@ func (s seat) Retake(ctx context.Context, out *Outbox) (Snapshot, error) {
 			return err
 		}
 		at = r.snapshot(s.m)
+		if s.m.admitted {
+			r.tellOne(s.m, Admitted{}) // nothing in the snapshot says so
+		}
+		for _, p := range r.pubOrder {
+			if p.owner == s.m && p.wanted != "" {
+				r.tellOne(s.m, Wanted{ID: p.ID, Layer: p.wanted}) // nor this
+			}
+		}
 		return nil
 	}})
 	return at, err

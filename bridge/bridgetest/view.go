@@ -179,7 +179,7 @@ func (v *View) left(p bridge.Participant) error {
 
 func (v *View) knocked(e bridge.Knocked) {
 	if e.P.ID == v.Self.ID {
-		v.Waiting = true
+		v.Waiting, v.Self = true, e.P
 		v.Knocking, v.Participants, v.Publications, v.Chat, v.Docs = nil, nil, nil, nil, nil
 		return
 	}
@@ -303,7 +303,7 @@ func (v *View) knows(ids ...bridge.ParticipantID) error {
 func (v *View) Diff(fresh bridge.Snapshot) error {
 	var wrong []error
 	compare := func(what string, have, want any) {
-		if !reflect.DeepEqual(have, want) {
+		if !reflect.DeepEqual(have, want) && !(isEmpty(have) && isEmpty(want)) {
 			wrong = append(wrong, fmt.Errorf("%s: told\n%+v\nbut it is\n%+v", what, have, want))
 		}
 	}
@@ -312,17 +312,24 @@ func (v *View) Diff(fresh bridge.Snapshot) error {
 	if v.Waiting || fresh.Waiting {
 		return errors.Join(wrong...)
 	}
-	compare("room", v.Room, fresh.Room)
-	compare("participants", slices.Concat(v.Participants), slices.Concat(fresh.Participants))
-	compare("publications", slices.DeleteFunc(slices.Concat(v.Publications), func(p bridge.Publication) bool {
+	have, want := v.Room, fresh.Room
+	have.Speaker, want.Speaker = bridge.ParticipantID{}, bridge.ParticipantID{} // not all of it is told
+	compare("room", have, want)
+	compare("participants", v.Participants, fresh.Participants)
+	compare("publications", slices.DeleteFunc(slices.Clone(v.Publications), func(p bridge.Publication) bool {
 		return p.Owner == v.Self.ID
-	}), slices.Concat(fresh.Publications))
-	compare("docs", slices.Concat(v.Docs), slices.Concat(fresh.Docs))
+	}), fresh.Publications)
+	compare("docs", v.Docs, fresh.Docs)
 	compare("knocking", byID(v.Knocking), byID(fresh.Knocking))
 	if v.KeepChat > 0 {
-		compare("chat", slices.Concat(v.Chat), slices.Concat(fresh.Chat))
+		compare("chat", v.Chat, fresh.Chat)
 	}
 	return errors.Join(wrong...)
+}
+
+func isEmpty(list any) bool {
+	v := reflect.ValueOf(list)
+	return v.Kind() == reflect.Slice && v.Len() == 0
 }
 
 func byID(people []bridge.Participant) map[bridge.ParticipantID]bridge.Participant {

@@ -1,0 +1,324 @@
+package bridge_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"dragoman/bridge"
+	"dragoman/bridge/bridgetest"
+)
+
+// TestRandomCommands has people do whatever comes to their minds and demands that
+// the invariants of architecture.md 16.2 hold: what a session was told, replayed
+// over its snapshot, is what a fresh snapshot says; no event names what the session
+// does not know; private messages and the room behind the waiting room are seen by
+// nobody else; nobody may more than was granted; and after all have left, nothing
+// remains.
+func TestRandomCommands(t *testing.T) {
+	seeds, steps := 60, 500
+	if testing.Short() {
+		seeds = 10
+	}
+	for seed := range seeds {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCrowd(t, uint64(seed))
+				for range steps {
+					c.step()
+				}
+				c.check()
+				c.leave()
+			})
+		})
+	}
+}
+
+// crowd is a room with people who act at random.
+type crowd struct {
+	*rand.Rand
+	t      *testing.T
+	local  *bridge.Local
+	media  *bridgetest.Media
+	spec   bridge.Spec
+	boss   *head
+	heads  []*head
+	hidden map[bridge.ParticipantID]bool
+	grants map[bridge.ParticipantID]bridge.JoinRequest
+	ids    []bridge.ParticipantID // of everybody who was ever there
+	pubs   []bridge.PublicationID // that were ever made
+	away   map[bridge.ResumeToken]*head
+}
+
+// head is one of them.
+type head struct {
+	*bridge.Session
+	view *bridgetest.View
+}
+
+func newCrowd(t *testing.T, seed uint64) *crowd {
+	c := &crowd{
+		Rand: rand.New(rand.NewPCG(seed, 1)), t: t, media: &bridgetest.Media{},
+		hidden: map[bridge.ParticipantID]bool{}, grants: map[bridge.ParticipantID]bridge.JoinRequest{},
+		away: map[bridge.ResumeToken]*head{}, ids: []bridge.ParticipantID{bridge.NewParticipantID()},
+		pubs: []bridge.PublicationID{bridge.NewPublicationID()},
+	}
+	c.local = newLocal(t, bridge.LocalConfig{Media: c.media, Outbox: 8 + c.IntN(200), Mailbox: 1 + c.IntN(9)})
+	c.spec = bridge.Spec{
+		ID: "r", KeepChat: c.IntN(4), WaitingRoom: c.IntN(2) == 0, Max: c.IntN(3) * 6, NoHands: c.IntN(4) == 0,
+		Default: bridge.Role(c.IntN(4)), Limit: 100 * time.Hour, Keep: true,
+	}
+	if err := c.local.Create(t.Context(), c.spec); err != nil {
+		t.Fatal(err)
+	}
+	c.hire()
+	return c
+}
+
+// hire has the room's program come, who does nothing by chance.
+func (c *crowd) hire() {
+	c.boss = c.drop(c.join(bridge.JoinRequest{Kind: bridge.Service, AtMost: bridge.Moderator, Shows: bridge.ShowsPrivateChat}))
+}
+
+func (c *crowd) join(req bridge.JoinRequest) *head {
+	req.Room = "r"
+	s, err := c.local.Join(c.t.Context(), req)
+	if err != nil {
+		switch bridge.CodeOf(err) {
+		case bridge.Banned, bridge.RoomLocked, bridge.RoomFull, bridge.WrongSecret, bridge.Unauthenticated:
+			return nil
+		}
+		c.t.Fatalf("join: %v", err)
+	}
+	id := s.At.Self.ID
+	c.ids = append(c.ids, id)
+	c.grants[id] = req
+	c.hidden[id] = c.hidden[id] || req.Kind.Hidden()
+	h := &head{Session: s}
+	c.seen(h)
+	c.heads = append(c.heads, h)
+	return h
+}
+
+// seen begins a view from the session's snapshot.
+func (c *crowd) seen(h *head) {
+	h.view = bridgetest.NewView(h.At)
+	h.view.Publications = append(h.view.Publications, h.Published()...)
+	h.view.KeepChat = c.spec.KeepChat
+	h.view.Hidden = func(id bridge.ParticipantID) bool { return c.hidden[id] }
+}
+
+func pick[T any](c *crowd, from []T) T { return from[c.IntN(len(from))] }
+
+// step is one thing that somebody does.
+func (c *crowd) step() {
+	switch n := c.IntN(100); {
+	case n < 10 || len(c.heads) == 0:
+		c.come()
+	case n < 13:
+		c.drop(pick(c, c.heads)).Leave(c.t.Context(), bridge.ByWish)
+	case n < 16:
+		h := c.drop(pick(c, c.heads))
+		if token := h.Detach(c.t.Context(), time.Duration(1+c.IntN(60))*time.Second); token != "" {
+			c.away[token] = h
+		}
+	case n < 20:
+		c.comeBack()
+	case n < 23:
+		time.Sleep(time.Duration(c.IntN(20)) * time.Second) // in a synctest bubble
+	case n < 45:
+		c.read(pick(c, c.heads))
+	case n < 47:
+		c.check()
+	case n < 52:
+		c.boss.Do(c.t.Context(), pick(c, c.favours())) //nolint:errcheck // refused or not
+	default:
+		h := pick(c, c.heads)
+		err := h.Do(c.t.Context(), c.command())
+		if code := bridge.CodeOf(err); code == bridge.Internal || code == bridge.Unavailable {
+			c.t.Fatalf("command: %v", err)
+		}
+	}
+}
+
+func (c *crowd) come() {
+	req := bridge.JoinRequest{
+		Name: fmt.Sprint(c.IntN(1000)), Kind: pick(c, []bridge.Kind{0, 0, 0, 0, 1, 2, 3, 4, 5}),
+		AtMost: bridge.Role(c.IntN(4)), Dialect: pick(c, []string{"ahoy", "spreed"}), Secret: pick(c, []bridge.Secret{"", "a", "b"}),
+		Shows: pick(c, []bridge.Features{0, bridge.ShowsPrivateChat}), User: pick(c, []bridge.UserID{"", "u", "v", "w"}),
+		Attrs: map[string]string{bridge.AttrGroups: pick(c, []string{"", "g", "g\nh"})},
+	}
+	if c.IntN(8) == 0 {
+		req.Add = bridge.Permissions(c.Uint32()) & bridge.Moderator.Permissions()
+	}
+	if c.IntN(5) == 0 && len(c.heads) > 0 {
+		req.ID = pick(c, c.heads).At.Self.ID // comes again
+	}
+	c.join(req)
+}
+
+func (c *crowd) comeBack() {
+	for token, h := range c.away {
+		delete(c.away, token)
+		s, err := c.local.Resume(c.t.Context(), token)
+		if err == nil {
+			h.Session = s
+			c.seen(h)
+			c.heads = append(c.heads, h)
+		} else if bridge.CodeOf(err) != bridge.NotFound {
+			c.t.Fatalf("resume: %v", err)
+		}
+		return
+	}
+}
+
+// drop takes somebody out of those who act.
+func (c *crowd) drop(h *head) *head {
+	c.heads = slices.DeleteFunc(c.heads, func(o *head) bool { return o == h })
+	return h
+}
+
+// read drains a session and replays what it was told. It reports whether the seat
+// still stands.
+func (c *crowd) read(h *head) bool {
+	events, err := h.Drain(c.t.Context())
+	for _, e := range events {
+		if err := h.view.Apply(e); err != nil {
+			c.t.Fatalf("%s was told %T%+v: %v", h.At.Self.ID, e, e, err)
+		}
+	}
+	if err != nil {
+		c.drop(h)
+	}
+	return err == nil
+}
+
+func (c *crowd) command() bridge.Command {
+	on := c.IntN(2) == 0
+	id, pub := pick(c, c.ids), pick(c, c.pubs)
+	var some []bridge.ParticipantID
+	for range c.IntN(3) {
+		some = append(some, pick(c, c.heads).At.Self.ID)
+	}
+	if c.IntN(2) == 0 {
+		id = pick(c, c.heads).At.Self.ID
+	}
+	to := pick(c, []bridge.ParticipantID{{}, id})
+	text := fmt.Sprint(c.IntN(5))
+	role, permissions := bridge.Role(c.IntN(5)), bridge.Permissions(1)<<c.IntN(12)
+	track := bridge.Track(c.IntN(2))
+	return pick(c, []bridge.Command{
+		bridge.Enter{}, bridge.Rename{Name: text}, bridge.SetAttrs{Attrs: map[string]string{"a": pick(c, []string{"", text})}},
+		bridge.RaiseHand{Up: on}, bridge.ReportTalking{On: on}, bridge.ReportQuality{Score: c.IntN(7)},
+		c.publish(), c.publish(), bridge.SetTrack{ID: pub, Track: track, Muted: on}, bridge.Unpublish{ID: pub},
+		bridge.Subscribe{ID: pub}, bridge.Unsubscribe{ID: pub}, bridge.Want{ID: pub, Layer: pick(c, []string{"", "q", "h", "x"})},
+		bridge.Mute{Targets: some, Track: track, Force: on, Off: c.IntN(2) == 0}, bridge.SetRole{Target: id, Role: role},
+		bridge.Permit{Target: id, Add: permissions}, bridge.Permit{Target: id, Remove: permissions}, bridge.LowerHands{Targets: some},
+		bridge.Kick{Target: id, Ban: c.IntN(9) == 0}, bridge.Admit{Target: id, OK: c.IntN(4) > 0}, bridge.SendToWaiting{Target: id},
+		bridge.MoveTo{Target: id, Room: "other"}, bridge.Say{ID: bridge.NewMessageID(), To: to, Text: text},
+		bridge.Say{ID: bridge.NewMessageID(), Group: pick(c, []string{"", "g", "h"}), Text: text}, bridge.Typing{To: to, On: on},
+		bridge.Seen{Scope: pick(c, []string{"", "g", id.String()}), At: time.Now()}, bridge.ClearChat{},
+		bridge.Send{To: to, Topic: pick(c, []string{"ahoy/x", "poll/x"})},
+		bridge.PutDoc{Key: pick(c, []string{"a", "b"}), Value: []byte(pick(c, []string{"", text})), IfVersion: pick(c, []uint64{0, 1, 2, bridge.AnyVersion})},
+		bridge.Lock{On: on}, bridge.SetSecrets{Secrets: map[bridge.Role]bridge.Secret{role: "a"}}, bridge.Describe{Title: &text},
+		bridge.SetEnd{At: pick(c, []time.Time{{}, time.Now().Add(90 * time.Hour)})}, bridge.SetWaitingRoom{On: on},
+		bridge.AllowHands{On: on}, bridge.AllowChat{On: c.IntN(4) > 0}, bridge.SetMax{Max: c.IntN(3) * 6}, bridge.Record{On: on},
+	})
+}
+
+func (c *crowd) publish() bridge.Publish {
+	p := bridge.Publication{
+		ID: bridge.NewPublicationID(), Source: bridge.Source(c.IntN(2)),
+		Audio: bridge.TrackState(c.IntN(4)), Video: bridge.TrackState(c.IntN(3)),
+	}
+	if c.IntN(3) == 0 {
+		p.ID = pick(c, c.pubs)
+	}
+	if c.IntN(2) == 0 {
+		p.Layers = []bridge.Layer{{RID: "q"}, {RID: "h"}}
+	}
+	c.pubs = append(c.pubs, p.ID)
+	return bridge.Publish{Publication: p}
+}
+
+// favours is what the room's program does, so that not everybody is soon out.
+func (c *crowd) favours() []bridge.Command {
+	id := pick(c, c.ids)
+	return []bridge.Command{
+		bridge.Admit{Target: id, OK: true}, bridge.Admit{Target: pick(c, c.heads).At.Self.ID, OK: true}, bridge.SetSecrets{},
+		bridge.Lock{}, bridge.SetMax{}, bridge.SetWaitingRoom{}, bridge.AllowChat{On: true}, bridge.AllowHands{On: true},
+		bridge.SetRole{Target: id, Role: bridge.Moderator}, bridge.Permit{Target: id, Add: bridge.Permissions(c.Uint32()) & bridge.Moderator.Permissions()},
+		bridge.Mute{Off: true}, bridge.Mute{Track: bridge.Video, Off: true},
+	}
+}
+
+// check compares what everybody was told with what is.
+func (c *crowd) check() {
+	c.t.Helper()
+	synctest.Wait()
+	for settled := false; !settled; { // who is lost tells others so
+		settled = true
+		for _, h := range slices.Clone(c.heads) {
+			settled = c.read(h) && settled
+		}
+		if !c.read(c.boss) {
+			c.hire()
+			settled = false
+		}
+	}
+	for _, h := range append(slices.Clone(c.heads), c.boss) {
+		fresh, err := h.Fresh(c.t.Context())
+		if err != nil {
+			c.t.Fatalf("%s has lost its seat and was not told: %v", h.At.Self.ID, err)
+		}
+		if err := h.view.Diff(fresh); err != nil {
+			c.t.Fatalf("%s: %v", h.At.Self.ID, err)
+		}
+		c.allowed(fresh)
+	}
+}
+
+// allowed demands that nobody may, or publishes, more than was granted.
+func (c *crowd) allowed(at bridge.Snapshot) {
+	can := map[bridge.ParticipantID]bridge.Permissions{}
+	for _, p := range append(slices.Clone(at.Participants), at.Self) {
+		can[p.ID] = p.Can
+		g := c.grants[p.ID]
+		if g.AtMost != bridge.NoRole && (p.Role > g.AtMost || !(g.AtMost.Permissions() | g.Add).Has(p.Can)) {
+			c.t.Fatalf("%+v has more than %+v grants", p, g)
+		}
+	}
+	for _, p := range at.Publications {
+		owner, known := can[p.Owner]
+		audio, video := bridge.PublishAudio, bridge.PublishVideo
+		if p.Source == bridge.Screen {
+			audio, video = bridge.PublishScreen, bridge.PublishScreen
+		}
+		if known && (p.Audio != bridge.Absent && !owner.Has(audio) || p.Video != bridge.Absent && !owner.Has(video)) {
+			c.t.Fatalf("%+v is not permitted by %b", p, owner)
+		}
+	}
+}
+
+// leave has everybody go and demands that nothing is left.
+func (c *crowd) leave() {
+	ctx := context.Background()
+	for _, h := range append(c.heads, c.boss) {
+		if err := h.Leave(ctx, bridge.ByWish); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	time.Sleep(2 * time.Minute) // in a synctest bubble: those who are away are given up
+	synctest.Wait()
+	left, err := c.local.Leftovers(ctx, "r")
+	if err != nil || left != "" {
+		c.t.Errorf("there is left: %s, %v", left, err)
+	}
+	equal(c.t, "sessions are left", c.local.Holds(), 0)
+	s := c.local.Stats()
+	equal(c.t, "counted", s.Participants+s.Detached+s.Peers, 0)
+}
