@@ -28,6 +28,8 @@ type Outbox struct {
 	at     map[string]int // where in events the event of a key is
 	old    []Event        // what Restart took away
 	end    error          // why nothing is taken any more
+	pushed uint64         // not counted yet, as counting takes longer than pushing
+	merges uint64
 }
 
 // NewOutbox makes an outbox for at most size events, DefaultOutbox if 0. It
@@ -59,11 +61,15 @@ func (o *Outbox) push(e Event, key string) bool {
 	if o.end != nil {
 		return false
 	}
-	if i, ok := o.at[key]; ok && key != "" {
+	if i, ok := o.at[key]; ok {
+		o.merges++
 		e = merged(o.events[i], e)
+		if i == len(o.events)-1 {
+			o.events[i] = e
+			return true
+		}
 		o.events[i] = nil
 		o.unread--
-		o.count.merged.Add(1)
 	} else if o.unread >= o.size {
 		o.count.lagged.Add(1)
 		o.finish(Errorf(Lagged, "the connection is too slow for this room"))
@@ -73,7 +79,7 @@ func (o *Outbox) push(e Event, key string) bool {
 		o.compact()
 	}
 	o.add(e, key)
-	o.count.events.Add(1)
+	o.pushed++
 	o.signal()
 	return true
 }
@@ -152,6 +158,9 @@ func (o *Outbox) take(keep func(Event) bool) ([]Event, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.woken = false
+	o.count.events.Add(o.pushed)
+	o.count.merged.Add(o.merges)
+	o.pushed, o.merges = 0, 0
 	taken := slices.DeleteFunc(o.reset(), func(e Event) bool {
 		if e == nil {
 			return true
@@ -195,8 +204,10 @@ func (o *Outbox) signal() {
 // merged returns what replaces an unread event of the same key.
 func merged(old, e Event) Event {
 	if c, ok := e.(Changed); ok {
-		c.What |= old.(Changed).What
-		return c
+		if what := c.What | old.(Changed).What; what != c.What {
+			c.What = what
+			return c
+		}
 	}
 	return e
 }

@@ -11,8 +11,8 @@ type Stats struct {
 	Peers        int64 // connections of sessions
 	Commands     uint64
 	Refused      uint64 // commands and joins answered with an error
-	Events       uint64 // put into outboxes
-	Merged       uint64 // that replaced an unread one
+	Events       uint64 // put into outboxes; counted when they are read
+	Merged       uint64 // of which an older unread one went
 	Lagged       uint64 // readers that were too slow
 }
 

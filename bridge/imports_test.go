@@ -1,0 +1,60 @@
+package bridge_test
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// TestImports holds the dependency rule (architecture.md 3) for this folder.
+func TestImports(t *testing.T) {
+	const core = "dragoman/bridge"
+	rules := map[string]struct {
+		may []string // prefixes, besides the standard library
+		why string
+	}{
+		core:                 {nil, "the room model knows nobody: what it needs of others it declares as a port (Media, Place, Gate), which they implement"},
+		core + "/bridgetest": {[]string{core}, "tests of every package use it, so it may drag in nothing but the model"},
+		core + "/gate":       {[]string{core, "golang.org/x/crypto", "golang.org/x/time", "github.com/golang-jwt", "github.com/coreos/go-oidc"}, "a gate judges credentials: it needs their formats, not media, dialects or the cluster"},
+		core + "/store":      {[]string{core, "modernc.org/sqlite", "github.com/jackc/pgx"}, "a store speaks SQL, to rooms' definitions and nothing else"},
+		core + "/notify":     {[]string{core}, "webhooks need net/http and nothing else"},
+	}
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, core+"/...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	seen := false
+	for line := range strings.Lines(string(out)) {
+		words := strings.Fields(line)
+		pkg, imports := words[0], words[1:]
+		seen = seen || pkg == core
+		rule, known := rules[pkg]
+		if !known {
+			t.Errorf("%s is a new package: say here what it may import, and why (architecture.md 3)", pkg)
+			continue
+		}
+		for _, path := range imports {
+			if !allowed(path, rule.may) {
+				t.Errorf("%s must not import %s: %s", pkg, path, rule.why)
+			}
+		}
+	}
+	if !seen {
+		t.Errorf("go list does not know %s: %s", core, out)
+	}
+}
+
+// allowed reports whether a path is of the standard library (its first element has
+// no dot, and is not ours) or below a prefix.
+func allowed(path string, prefixes []string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	if !strings.Contains(first, ".") && first != "dragoman" {
+		return true
+	}
+	for _, p := range prefixes {
+		if path == p || strings.HasPrefix(path, p+"/") && p != "dragoman/bridge" {
+			return true
+		}
+	}
+	return false
+}
