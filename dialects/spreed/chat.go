@@ -129,6 +129,8 @@ func (m *meeting) whisper(ctx context.Context, x *member, c wire.Chat, raw []byt
 	text := plain(*c.Chat)
 	var err error
 	switch {
+	case !x.virtual() && x.Away: // it may be connected again and not yet here
+		err = m.s.pass(ctx, x.ID, c)
 	case text != "":
 		return m.tell(ctx, x, c, text, raw)
 	case x.virtual():
@@ -155,7 +157,7 @@ func (m *meeting) tell(ctx context.Context, x *member, c wire.Chat, text string,
 		say.Attrs[attrChannel] = string(raw)
 	}
 	if err := m.session.Do(ctx, say); err != nil {
-		if bridge.CodeOf(err) == bridge.NotSupported && x.virtual() {
+		if x.virtual() && !x.Shows.Has(bridge.ShowsPrivateChat) && m.room.Chat {
 			return m.aside(x, "cannot read private messages")
 		}
 		return m.s.gentle(err)

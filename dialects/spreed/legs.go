@@ -235,8 +235,11 @@ func (k *calls) failed(ctx context.Context, l *leg, reason string) error {
 	if err := k.bye(l.who, ""); err != nil {
 		return err
 	}
-	if !k.m.key.automatic() {
+	switch {
+	case !k.m.key.automatic():
 		return k.report(ctx, l.who, object(wire.Reason{Reason: reason}))
+	case ours && l.who.virtual():
+		return nil // it was rung because it calls nobody, see watchIdle
 	}
 	return k.redial(l.who, ours && l.conference != "")
 }

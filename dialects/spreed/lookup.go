@@ -56,7 +56,7 @@ func (s *speaker) pass(ctx context.Context, to bridge.ParticipantID, doc any) er
 	if to == s.me {
 		return s.unicast(address{id: s.me}, s.id, json.RawMessage(data))
 	}
-	if at := s.at; at != nil && at.members[to] != nil {
+	if at := s.at; at != nil && at.members[to] != nil && !at.members[to].Away {
 		// In the room that both are in, it keeps its place among the room's events.
 		return s.gentle(at.session.Do(ctx, bridge.Send{To: to, Topic: topicDocument, Data: data}))
 	}
@@ -143,6 +143,9 @@ func (s *speaker) takeNonce(ctx context.Context, d bridge.Data) error {
 // handOver gives all that this session has to its client's new connection, and
 // ends (reference 4.1).
 func (s *speaker) handOver(ctx context.Context, d bridge.Data) error {
+	// The old connection may be about to end: that must not keep the answer back.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
+	defer cancel()
 	a := answer{OK: true, Rev: s.rev, Fans: s.fans}
 	switch {
 	case s.at != nil:

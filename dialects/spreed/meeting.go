@@ -221,8 +221,11 @@ func ua(x *member) string {
 
 // status is what others see of a member: of a Spreed session what it said itself.
 func status(x *member) json.RawMessage {
-	if !x.virtual() {
-		return json.RawMessage(x.Attrs[attrStatus])
+	if said, ok := x.Attrs[attrStatus]; !x.virtual() {
+		if !ok {
+			return nil
+		}
+		return json.RawMessage(said)
 	}
 	view := struct {
 		DisplayName  string  `json:"displayName"`

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gorilla/websocket"
+
 	"dragoman/bridge"
 	"dragoman/dialects"
 	"dragoman/dialects/spreed/wire"
@@ -256,15 +258,31 @@ func (s *speaker) Close(ctx context.Context, c *dialects.Conn, err error) {
 	if s.leaving || s.house == nil {
 		return
 	}
-	if s.at != nil && errors.Is(err, dialects.ErrGone) && s.cfg.Grace > 0 && s.at.calls.alive() {
+	if s.at != nil && lost(err) && s.cfg.Grace > 0 && s.at.calls.alive() {
 		if s.at.session.Away(ctx, true, s.cfg.Grace) == nil {
 			c.Release(s.house)
 			c.Release(s.at.session)
 			return
 		}
 	}
-	s.at = nil
+	// Whatever the client says when it goes, its sessions are disconnected then:
+	// Left is hard.
+	why := bridge.ByLoss
+	if errors.Is(err, dialects.ErrShutdown) {
+		why = bridge.ByShutdown
+	}
+	if s.at != nil {
+		_ = c.Leave(ctx, s.at.session, why) // there is nobody to be told
+		s.at = nil
+	}
 	s.farewell(ctx)
+}
+
+// lost reports whether a client may come back: unless its page has gone away, it
+// tries to, also after it has given up on a slow connection by itself.
+func lost(err error) bool {
+	e, closed := errors.AsType[*websocket.CloseError](err)
+	return errors.Is(err, dialects.ErrGone) && !(closed && e.Code == websocket.CloseGoingAway)
 }
 
 // farewell tells the sessions that asked for it that this one has ended (reference
@@ -287,7 +305,8 @@ func (s *speaker) write(e wire.Envelope) error {
 	}
 	data, err := wire.Encode(e)
 	if err != nil {
-		return err
+		s.c.Log.Error("encode", "err", err) // what one client says must not end another
+		return nil
 	}
 	return s.c.Write(data)
 }
