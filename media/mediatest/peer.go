@@ -31,6 +31,7 @@ type Peer struct {
 	channels  map[string]*webrtc.DataChannel
 	open      map[string]bool
 	remb      float64
+	delays    []time.Duration
 	messages  func(label string, text bool, data []byte)
 	candidate func(text, mid string, index int)
 }
@@ -251,7 +252,13 @@ func (p *Peer) receive(t *webrtc.TrackRemote, r *webrtc.RTPReceiver) {
 			continue
 		}
 		in.push(packet, time.Now())
-		p.update(func() { p.stats[in.stats.Stream+"/"+in.stats.Kind] = in.stats })
+		p.update(func() {
+			p.stats[in.stats.Stream+"/"+in.stats.Kind] = in.stats
+			if in.delay > 0 && len(p.delays) < maxDelays {
+				p.delays = append(p.delays, in.delay)
+			}
+		})
+		in.delay = 0
 	}
 }
 
@@ -261,6 +268,18 @@ func (p *Peer) Stats() map[string]Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return maps.Clone(p.stats)
+}
+
+// maxDelays is how many delays are kept.
+const maxDelays = 1 << 16
+
+// Delays returns how long frames have taken from the camera, and forgets them.
+func (p *Peer) Delays() []time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := p.delays
+	p.delays = nil
+	return all
 }
 
 // MaxBitrate is what the other side last allowed the camera, by REMB, in bit/s.

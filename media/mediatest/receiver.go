@@ -62,6 +62,7 @@ type receiver struct {
 	pid     int // of the frame before; -1: not known
 	needKey bool
 	lastPID int
+	delay   time.Duration // of a frame that has just been finished
 }
 
 func newReceiver() *receiver {
@@ -209,6 +210,7 @@ func (r *receiver) finish(now time.Time) {
 	r.stats.Last = f
 	r.stats.Frames++
 	r.stats.MaxDelay = max(r.stats.MaxDelay, now.Sub(f.Sent))
+	r.delay = now.Sub(f.Sent)
 	if f.Key {
 		r.stats.KeyFrames++
 	}

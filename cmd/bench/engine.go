@@ -1,0 +1,171 @@
+package bench
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"time"
+
+	"dragoman/bridge"
+	"dragoman/media"
+)
+
+// variable marks the engine's process.
+const variable = "DRAGOMAN_BENCH_ENGINE"
+
+// Engine runs the engine, until its standard input ends, if this process was
+// started for that. Otherwise it returns false at once.
+func Engine() (ran bool, err error) {
+	if os.Getenv(variable) == "" {
+		return false, nil
+	}
+	return true, serve(os.Stdin, os.Stdout)
+}
+
+// request is a line to the engine's process, and reply a line back.
+type request struct {
+	Op   string // "publish", "subscribe", "accept" or "usage"
+	Peer int
+	Pubs []bridge.PublicationID
+	SDP  string
+}
+
+type reply struct {
+	Peer  int
+	SDP   string
+	Error string
+	Usage usage
+}
+
+// usage is what the engine's process has used.
+type usage struct {
+	CPU     time.Duration
+	Memory  int // bytes
+	Packets uint64
+}
+
+// served is the engine's process.
+type served struct {
+	engine *media.Engine
+	peers  []bridge.Peer
+}
+
+func serve(in io.Reader, out io.Writer) error {
+	e, err := media.New(media.Config{UDP: "127.0.0.1:0", MaxBitrate: 10_000_000})
+	if err != nil {
+		return err
+	}
+	s := &served{engine: e}
+	lines, w := json.NewDecoder(bufio.NewReader(in)), json.NewEncoder(out)
+	for {
+		var r request
+		if err := lines.Decode(&r); err != nil {
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return errors.Join(err, e.Close())
+		}
+		answer, err := s.do(r)
+		if err != nil {
+			answer.Error = err.Error()
+		}
+		if err := w.Encode(answer); err != nil {
+			return errors.Join(err, e.Close())
+		}
+	}
+}
+
+func (s *served) do(r request) (reply, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	switch r.Op {
+	case "publish", "subscribe":
+		return s.offer(ctx, r)
+	case "accept":
+		return reply{}, s.peers[r.Peer].Accept(ctx, bridge.SDP(r.SDP))
+	case "usage":
+		return reply{Usage: usage{CPU: cpu(), Memory: memory(), Packets: s.engine.Stats().PacketsOut}}, nil
+	}
+	return reply{}, fmt.Errorf("no operation %q", r.Op)
+}
+
+func (s *served) offer(ctx context.Context, r request) (reply, error) {
+	p, err := s.engine.NewPeer(ctx, bridge.PeerConfig{
+		ID: bridge.NewPeerID(), Owner: bridge.NewParticipantID(), Notify: func(bridge.Event) {},
+		PeerOptions: bridge.PeerOptions{Codecs: []string{"opus", "VP8"}},
+	})
+	if err != nil {
+		return reply{}, err
+	}
+	s.peers = append(s.peers, p)
+	for _, id := range r.Pubs {
+		if r.Op == "publish" {
+			err = p.Receive(id, bridge.Camera)
+		} else {
+			err = p.Send(id, bridge.SendOptions{})
+		}
+		if err != nil {
+			return reply{}, err
+		}
+	}
+	offer, err := p.Offer(ctx)
+	return reply{Peer: len(s.peers) - 1, SDP: string(offer)}, err
+}
+
+// process is the engine's process as seen from here.
+type process struct {
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	w   *json.Encoder
+	r   *json.Decoder
+}
+
+func startEngine(ctx context.Context) (*process, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, self)
+	cmd.Env = append(os.Environ(), variable+"=1")
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start the engine: %w", err)
+	}
+	return &process{cmd: cmd, in: in, w: json.NewEncoder(in), r: json.NewDecoder(bufio.NewReader(out))}, nil
+}
+
+func (p *process) call(r request) (reply, error) {
+	if err := p.w.Encode(r); err != nil {
+		return reply{}, fmt.Errorf("ask the engine to %s: %w", r.Op, err)
+	}
+	var answer reply
+	if err := p.r.Decode(&answer); err != nil {
+		return reply{}, fmt.Errorf("the engine's answer to %s: %w", r.Op, err)
+	}
+	if answer.Error != "" {
+		return reply{}, fmt.Errorf("%s: %s", r.Op, answer.Error)
+	}
+	return answer, nil
+}
+
+func (p *process) usage() (usage, error) {
+	r, err := p.call(request{Op: "usage"})
+	return r.Usage, err
+}
+
+func (p *process) stop() error {
+	return errors.Join(p.in.Close(), p.cmd.Wait())
+}
