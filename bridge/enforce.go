@@ -42,6 +42,16 @@ func (h *hold) enforce(e Event) bool {
 		h.gone(e.Pub)
 	case Kicked, Ended, Relocated:
 		h.closePeers()
+	case PeerTrack:
+		if !h.knows(e.Peer) {
+			return false
+		}
+		if e.Live && e.Track == Audio {
+			// A peer that takes a publication over listens anew and tells only what is
+			// different; what was heard on the one before it, if that was closed, has no
+			// end.
+			h.hear(e.Pub, func(f *feed) { f.silent, f.heard = false, false })
+		}
 	case PeerHeard:
 		h.hear(e.Pub, func(f *feed) { f.heard = e.Talking })
 		return false

@@ -208,6 +208,38 @@ func TestPublishingPeerClosed(t *testing.T) {
 	})
 }
 
+// TestReplacedWhileMuted: what was heard on a connection that was replaced is over:
+// one who shares again is not muted, or talking, for what it did before.
+func TestReplacedWhileMuted(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, w *world) {
+		w.room(bridge.Spec{})
+		a, b := w.member("r", "A"), w.member("r", "B")
+		a.hear("CONFERENCE_JOIN_indication", nil)
+		a.share(true, true)
+		b.hear("MEDIA_indication", nil)
+		does := func(what, event string) {
+			t.Helper()
+			if err := w.publish(a.id, what); err != nil {
+				t.Fatal(err)
+			}
+			b.hear("MEDIA_event", object{"event": event})
+			a.hear("MEDIA_event", object{"event": event})
+		}
+		does("mute", "audio_muted")
+		a.share(true, true)
+		b.hear("MEDIA_event", object{"event": "audio_unmuted"})
+		a.hear("MEDIA_event", object{"event": "audio_unmuted"})
+		does("talk", "start_speaking")
+		a.share(true, true)
+		b.hear("MEDIA_event", object{"event": "stop_speaking"})
+		a.hear("MEDIA_event", object{"event": "stop_speaking"})
+		b.silent()
+		a.silent()
+		does("mute", "audio_muted")
+		does("unmute", "audio_unmuted")
+	})
+}
+
 // TestUselessAnswers: what the engine cannot take, or is no description at all,
 // leaves the stream that there is alone.
 func TestUselessAnswers(t *testing.T) {
