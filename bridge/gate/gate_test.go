@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,7 +34,7 @@ func TestOpen(t *testing.T) {
 }
 
 // strict admits who knows the word, and counts who failed.
-type strict struct{ failed *int }
+type strict struct{ failed *atomic.Int32 }
 
 func (s strict) Admit(_ context.Context, c bridge.Credentials) (bridge.Grant, error) {
 	switch c.Secret {
@@ -45,7 +46,7 @@ func (s strict) Admit(_ context.Context, c bridge.Credentials) (bridge.Grant, er
 	return bridge.Grant{}, bridge.Errorf(bridge.Unauthenticated, "no")
 }
 
-func (s strict) Failed(bridge.Credentials) { *s.failed++ }
+func (s strict) Failed(bridge.Credentials) { s.failed.Add(1) }
 
 // knock is who knocks at a brake, where from and what comes of it.
 type knock struct {
@@ -64,8 +65,8 @@ func (k knock) answers(want bridge.Code, from, room, secret string) {
 	}
 }
 
-func newKnock(t *testing.T, cfg gate.BrakeConfig) (k knock, failed *int) {
-	failed = new(int)
+func newKnock(t *testing.T, cfg gate.BrakeConfig) (k knock, failed *atomic.Int32) {
+	failed = new(atomic.Int32)
 	return knock{t, gate.NewBrake(strict{failed}, cfg)}, failed
 }
 
@@ -88,8 +89,8 @@ func TestBrakeByAddress(t *testing.T) {
 		k.answers(bridge.TooMany, "192.0.2.1", "other", "word")
 		time.Sleep(2 * time.Second)
 		k.answers(0, "192.0.2.1", "r", "word")
-		if *failed != 5 {
-			t.Errorf("the gate behind was told of %d failures", *failed)
+		if failed.Load() != 5 {
+			t.Errorf("the gate behind was told of %d failures", failed.Load())
 		}
 		if s := k.b.Stats(); s != (gate.BrakeStats{Known: 2, Failures: 5, Refused: 2}) {
 			t.Errorf("%+v", s)
