@@ -6,14 +6,22 @@ import (
 	"dragoman/bridge"
 )
 
-// receiver is what the client gets of one member: at most one connection, and at
-// most one unanswered SDP_request, because all of them have the same
-// transactionID (7.3).
+// receiver is what the client gets of one member: one connection, or two while one
+// replaces the other. There is at most one unanswered SDP_request, because all of
+// them have the same transactionID (7.3).
 type receiver struct {
 	t        *seat
 	id       string // memberID
 	exchange exchange
-	peer     bridge.Peer // nil: nothing is received
+	current  *reception // answered; nil: nothing is received
+	offered  *reception // not answered yet; nil: none is, or nobody wants it any more
+	hinted   bool       // that there is more than what is received
+}
+
+// reception is a connection on which a member's media go to the client.
+type reception struct {
+	peer  bridge.Peer
+	kinds kinds
 }
 
 // media handles MEDIA_request (4.5). The response comes before the offers.
@@ -65,26 +73,37 @@ func (m *member) has() kinds {
 	return kinds{m.stream.Audio != bridge.Absent, m.stream.Video != bridge.Absent}
 }
 
-// ask makes a new connection and offers what was asked and is there.
+// ask makes a new connection and offers what was asked and is there. The one
+// before it goes on until the client has answered.
 func (r *receiver) ask(ctx context.Context, m *member, want kinds) error {
-	r.close()
 	want = want.and(m.has())
 	if want.none() {
+		r.close()
 		return nil
 	}
 	offer, err := r.open(ctx, m, want)
 	if err != nil {
-		r.t.s.c.Log.Warn("no connection for a member's media", "participant", m.who.ID, "err", err)
+		r.t.s.c.Log.Debug("no connection for a member's media", "member", m.who.ID, "err", err)
 		r.close()
 		return nil
 	}
-	r.exchange.sent(r.id, answerTime, func(context.Context) error {
-		r.close()
-		return nil
-	})
+	r.exchange.sent(r.id, answerTime, func(context.Context) error { return r.unanswered(m) })
 	q := &sendMedia{Member: m.ref(), SDP: string(offer)}
 	q.TransactionID = text(r.id)
 	return r.t.s.say("SDP_request", q)
+}
+
+// unanswered gives up an offer. One of the clients takes the offer that its last
+// request but one has brought for the answer to both, and overlooks the next. It
+// keeps what it has got; if that is less than there is, it is told once to ask again.
+func (r *receiver) unanswered(m *member) error {
+	missed := r.offered
+	r.drop(&r.offered)
+	if missed == nil || r.current == nil || r.hinted || missed.kinds.and(r.current.kinds) == missed.kinds {
+		return nil
+	}
+	r.hinted = true
+	return r.t.indicate(m)
 }
 
 func (r *receiver) open(ctx context.Context, m *member, want kinds) (bridge.SDP, error) {
@@ -94,7 +113,7 @@ func (r *receiver) open(ctx context.Context, m *member, want kinds) (bridge.SDP,
 	if err != nil {
 		return "", err
 	}
-	r.peer = peer
+	r.offered = &reception{peer, want}
 	o := bridge.SendOptions{NoAudio: !want.audio, NoVideo: !want.video, Stream: r.id}
 	if err := peer.Send(m.stream.ID, o); err != nil {
 		return "", err
@@ -110,34 +129,39 @@ func (t *seat) described(ctx context.Context, m message) error {
 	if r == nil || !r.exchange.take(id) {
 		return nil
 	}
-	switch {
-	case r.peer == nil: // unsubscribed in the meantime
-	case r.exchange.waiting():
-		r.close()
-	default:
+	if r.offered != nil { // else unsubscribed in the meantime
 		r.answered(ctx, m)
 	}
 	return r.exchange.proceed(ctx)
 }
 
+// answered takes the answer for a connection, even if another is about to replace
+// it: the client may never answer for that.
 func (r *receiver) answered(ctx context.Context, m message) {
 	a, err := read[sdpAnswer](m)
 	if err == nil && a.ok() {
 		ctx, cancel := context.WithTimeout(ctx, offerTime)
 		defer cancel()
-		if err = r.peer.Accept(ctx, plainSDP(a.SDP)); err == nil {
+		if err = r.offered.peer.Accept(ctx, plainSDP(a.SDP)); err == nil {
+			r.drop(&r.current)
+			r.current, r.offered, r.hinted = r.offered, nil, false
 			return
 		}
 	}
-	r.t.s.c.Log.Info("no use of an answer", "peer", r.peer.ID(), "err", err)
-	r.close()
+	r.t.s.c.Log.Info("no use of an answer", "peer", r.offered.peer.ID(), "err", err)
+	r.drop(&r.offered)
 }
 
 // changed implements party. What has failed is not tried again: the client asks
 // when it wants to.
 func (r *receiver) changed(_ context.Context, id bridge.PeerID, s bridge.PeerState) error {
-	if r.peer != nil && r.peer.ID() == id && (s == bridge.PeerFailed || s == bridge.PeerClosed) {
-		r.close()
+	if s != bridge.PeerFailed && s != bridge.PeerClosed {
+		return nil
+	}
+	for _, c := range []**reception{&r.current, &r.offered} {
+		if *c != nil && (*c).peer.ID() == id {
+			r.drop(c)
+		}
 	}
 	return nil
 }
@@ -145,10 +169,18 @@ func (r *receiver) changed(_ context.Context, id bridge.PeerID, s bridge.PeerSta
 // track implements party.
 func (*receiver) track(context.Context, bridge.PeerTrack) error { return nil }
 
-// close closes the connection.
+// drop closes a connection and forgets it; nil is none.
+func (r *receiver) drop(c **reception) {
+	if *c != nil {
+		r.t.disconnect((*c).peer)
+		*c = nil
+	}
+}
+
+// close closes the connections.
 func (r *receiver) close() {
-	r.t.disconnect(r.peer)
-	r.peer = nil
+	r.drop(&r.current)
+	r.drop(&r.offered)
 }
 
 // end forgets everything, for a member who left.
