@@ -141,7 +141,11 @@ func (m *meeting) publish(ctx context.Context) {
 func (m *meeting) attach(ctx context.Context, s *speaker, session *bridge.Session) error {
 	m.s, m.session = s, session
 	m.load(session.At)
-	return m.calls.attach(ctx)
+	if err := m.calls.attach(ctx); err != nil {
+		return err
+	}
+	m.screens.attach(ctx)
+	return nil
 }
 
 // detach gives up the seat for whoever shows the token.

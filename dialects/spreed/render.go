@@ -98,7 +98,11 @@ func (m *meeting) joined(ctx context.Context, x *member) error {
 	if err != nil {
 		return err
 	}
-	return m.calls.announce(ctx)
+	if err := m.calls.announce(ctx); err != nil {
+		return err
+	}
+	m.screens.joined(ctx)
+	return nil
 }
 
 // left tells that somebody is gone. Calls do not end by Left, so that they are

@@ -181,6 +181,24 @@ func (v *screens) gone(ctx context.Context, x *member) {
 	}
 }
 
+// attach goes on for a client that came back: what hung on those who have left
+// ends.
+func (v *screens) attach(ctx context.Context) {
+	for _, w := range slices.Clone(v.views) {
+		if w.who = v.m.members[w.who.ID]; w.who == nil || w.over {
+			v.remove(w)
+		}
+	}
+	p := v.own
+	if p == nil || p.via == nil {
+		return
+	}
+	if p.via = v.m.members[p.via.ID]; p.via == nil {
+		v.unplug(p)
+		v.plug(ctx, p)
+	}
+}
+
 // shared takes in that the client shares its screen. It says so on every leg.
 func (v *screens) shared(ctx context.Context, token string) {
 	if v.own != nil && v.own.token == token {

@@ -65,7 +65,7 @@ func newWorld(t *testing.T) *world {
 	w.rooms = bridge.NewLocal(bridge.LocalConfig{Media: w.media})
 	w.env = dialects.Env{
 		Host: w.rooms, Gate: w.gate, IDs: w.ids, Log: slog.New(slog.DiscardHandler),
-		Tap: frames{t}, Counts: new(dialects.Counts),
+		Tap: newFrames(t), Counts: new(dialects.Counts),
 		Config: func(into any) error {
 			if w.cfg != nil {
 				w.cfg(into.(*spreed.Config))
@@ -159,13 +159,21 @@ func acts() map[string]act {
 			}
 			return bridge.SetSecrets{Secrets: set}
 		}),
-		"end":     do(func(*world, script) bridge.Command { return bridge.SetEnd{At: time.Now().Add(time.Minute)} }),
-		"whisper": to(func(id bridge.ParticipantID, s script) bridge.Command { return bridge.Say{ID: bridge.NewMessageID(), To: id, Text: s.Text} }),
-		"typing":  to(func(id bridge.ParticipantID, s script) bridge.Command { return bridge.Typing{To: id, On: s.On} }),
-		"seen":    to(func(id bridge.ParticipantID, _ script) bridge.Command { return bridge.Seen{Scope: id.String(), At: time.Now()} }),
-		"kick":    to(func(id bridge.ParticipantID, s script) bridge.Command { return bridge.Kick{Target: id, Ban: s.On, Reason: s.Text} }),
-		"admit":   to(func(id bridge.ParticipantID, s script) bridge.Command { return bridge.Admit{Target: id, OK: s.On} }),
-		"role":    to(func(id bridge.ParticipantID, s script) bridge.Command { return bridge.SetRole{Target: id, Role: roles()[s.Role]} }),
+		"end": do(func(*world, script) bridge.Command { return bridge.SetEnd{At: time.Now().Add(time.Minute)} }),
+		"whisper": to(func(id bridge.ParticipantID, s script) bridge.Command {
+			return bridge.Say{ID: bridge.NewMessageID(), To: id, Text: s.Text}
+		}),
+		"typing": to(func(id bridge.ParticipantID, s script) bridge.Command { return bridge.Typing{To: id, On: s.On} }),
+		"seen": to(func(id bridge.ParticipantID, _ script) bridge.Command {
+			return bridge.Seen{Scope: id.String(), At: time.Now()}
+		}),
+		"kick": to(func(id bridge.ParticipantID, s script) bridge.Command {
+			return bridge.Kick{Target: id, Ban: s.On, Reason: s.Text}
+		}),
+		"admit": to(func(id bridge.ParticipantID, s script) bridge.Command { return bridge.Admit{Target: id, OK: s.On} }),
+		"role": to(func(id bridge.ParticipantID, s script) bridge.Command {
+			return bridge.SetRole{Target: id, Role: roles()[s.Role]}
+		}),
 		"mute": to(func(id bridge.ParticipantID, s script) bridge.Command {
 			return bridge.Mute{Targets: []bridge.ParticipantID{id}, Track: tracks()[s.Track], Force: s.On}
 		}),
