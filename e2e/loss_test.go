@@ -119,8 +119,9 @@ func stuck(m *meeting) {
 	m.saw(c, driver.Sight{What: driver.Came, Who: "Anna"})
 	close(stop)
 	before := heap()
-	long := strings.Repeat("long ", 4<<10)
-	for range 200 {
+	// More than the kernel's buffers hold, in fewer frames than one may send at once.
+	long := strings.Repeat("long ", 30<<10)
+	for range 50 {
 		m.do("say", func(ctx context.Context) error { return b.Say(ctx, "", long) })
 	}
 	goesOnce(m, "Anna", b, c)

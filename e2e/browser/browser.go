@@ -184,17 +184,18 @@ func run[T any](ctx context.Context, b *Browser, a chromedp.Action[T]) (T, error
 	return chromedp.Run(tab, a)
 }
 
-// Save writes a screenshot and the console to a folder.
-func (b *Browser) Save(ctx context.Context, dir string) error {
+// Save writes a screenshot and the console to a folder; when is part of their
+// names.
+func (b *Browser) Save(ctx context.Context, dir, when string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	err := os.WriteFile(filepath.Join(dir, b.name+".log"), []byte(b.Console()), 0o600)
+	err := os.WriteFile(filepath.Join(dir, b.name+"-"+when+".log"), []byte(b.Console()), 0o600)
 	picture, shot := run(ctx, b, chromedp.CaptureScreenshot())
 	if shot != nil {
 		return errors.Join(err, shot)
 	}
-	return errors.Join(err, os.WriteFile(filepath.Join(dir, b.name+".png"), picture, 0o600))
+	return errors.Join(err, os.WriteFile(filepath.Join(dir, b.name+"-"+when+".png"), picture, 0o600))
 }
 
 // Close ends the browser and removes its profile.

@@ -41,7 +41,7 @@ type guest struct {
 
 const (
 	patience = time.Minute // ends tests that fail
-	enough   = 30          // frames that were decoded, for a picture to be there
+	enough   = 20          // frames that were decoded, for a picture to be there
 )
 
 // enter opens the lobby in a browser of its own and joins.
@@ -55,8 +55,8 @@ func enter(t *testing.T, n *node.Node, room, name, dialect string) *guest {
 	}
 	g := &guest{T: t, Browser: b, name: name, dialect: dialect}
 	t.Cleanup(func() {
-		if t.Failed() || os.Getenv("DRAGOMAN_E2E_PICTURES") != "" {
-			g.save()
+		if t.Failed() || pictures() {
+			g.save("end")
 		}
 		b.Close()
 	})
@@ -73,12 +73,15 @@ func enter(t *testing.T, n *node.Node, room, name, dialect string) *guest {
 	return g
 }
 
+// pictures reports whether somebody wants to look at tests that pass, too.
+func pictures() bool { return os.Getenv("DRAGOMAN_E2E_PICTURES") != "" }
+
 // save keeps a picture of the page and what it said.
-func (g *guest) save() {
+func (g *guest) save(when string) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	dir := filepath.Join(os.TempDir(), "dragoman-e2e", g.T.Name())
-	if err := g.Save(ctx, dir); err != nil {
+	if err := g.Save(ctx, dir, when); err != nil {
 		g.Logf("save %s: %v", g.name, err)
 	}
 	g.Logf("a picture and the console of %s are in %s", g.name, dir)
@@ -91,13 +94,19 @@ func (g *guest) until(what string, met func(s stats) error) stats {
 	defer cancel()
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
+	var err error
+	begin := time.Now()
 	for {
-		s, err := Eval[stats](ctx, g.Browser, "window.lobby.stats()")
-		if err == nil {
-			err = met(s)
+		s, now := Eval[stats](ctx, g.Browser, "window.lobby.stats()")
+		if now == nil {
+			now = met(s)
 		}
-		if err == nil {
+		if now == nil {
+			g.Logf("%s (%s) %s after %s", g.name, g.dialect, what, time.Since(begin).Round(time.Millisecond))
 			return s
+		}
+		if ctx.Err() == nil {
+			err = now
 		}
 		select {
 		case <-tick.C:
@@ -116,10 +125,11 @@ func (g *guest) run(expression string) {
 	}
 }
 
-// find returns somebody else, or somebody else's screen.
+// find returns somebody else, or somebody else's screen, which may have a name of
+// its own.
 func (s stats) find(name string, screen bool) (person, error) {
 	for _, p := range s.Participants {
-		if p.Name == name && p.Screen == screen {
+		if p.Screen == screen && (p.Name == name || screen && p.Name == name+" (screen)") {
 			return p, nil
 		}
 	}
@@ -207,6 +217,9 @@ func share(from, to *guest) {
 		}
 		return err
 	})
+	if pictures() {
+		to.save("screen")
+	}
 	from.run(`(clearInterval(window.drawing), window.lobby.unshare())`)
 	to.until("sees the screen of "+from.name+" end", func(s stats) error {
 		if _, err := s.find(from.name, true); err == nil {
