@@ -22,7 +22,7 @@ type door struct {
 type pass struct {
 	role    Role
 	key     bool // gave the moderators' secret: not held up by a lock
-	trusted bool // a program of our own, see roleOf
+	trusted bool // a program of our own
 }
 
 // compare is the usual way to check a secret: in constant time, whatever the
@@ -45,14 +45,22 @@ func roleBySecret(d door, given Secret, check func(stored, given Secret) bool) (
 		speaker = Moderator
 	}
 	if given != "" {
-		switch {
-		case moderators != "" && check(moderators, given):
-			return pass{role: Moderator, key: true}, nil
-		case speakers != "" && check(speakers, given):
-			return pass{role: speaker}, nil
-		case listeners != "" && check(listeners, given):
-			return pass{role: Listener}, nil
-		case moderators != "" || speakers != "" || listeners != "":
+		ways := [...]struct {
+			secret Secret
+			pass   pass
+		}{
+			{moderators, pass{role: Moderator, key: true}},
+			{speakers, pass{role: speaker}},
+			{listeners, pass{role: Listener}},
+		}
+		secured := false
+		for _, w := range ways {
+			if w.secret != "" && check(w.secret, given) {
+				return w.pass, nil
+			}
+			secured = secured || w.secret != ""
+		}
+		if secured {
 			return pass{}, Errorf(WrongSecret, "the password is wrong")
 		}
 	}
@@ -67,11 +75,14 @@ func roleBySecret(d door, given Secret, check func(stored, given Secret) bool) (
 	return pass{}, Errorf(Unauthenticated, "the room needs a password")
 }
 
-// passOf judges a request. A hidden participant to whom a role is granted is a
-// program of our own (the gate of no dialect gives that kind to a client): it has
-// that role, whatever the room's secrets are, and is not held up by a lock.
+// trusted reports whether a program of our own wants in: a hidden participant to
+// whom a role is granted (no dialect gives that kind to a client). It has that
+// role, whatever the room's secrets are; neither a ban nor a lock holds it up.
+func (req JoinRequest) trusted() bool { return req.Kind.Hidden() && req.AtMost != NoRole }
+
+// passOf judges a request.
 func passOf(d door, req JoinRequest, check func(stored, given Secret) bool) (pass, error) {
-	if req.Kind.Hidden() && req.AtMost != NoRole {
+	if req.trusted() {
 		return pass{role: req.AtMost, trusted: true}, nil
 	}
 	p, err := roleBySecret(d, req.Secret, check)

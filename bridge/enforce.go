@@ -21,6 +21,41 @@ type feed struct {
 // dialect is told the event.
 func (h *hold) enforce(e Event) bool {
 	switch e := e.(type) {
+	case PeerHeard:
+		h.hear(e.Pub, func(f *feed) { f.heard = e.Talking })
+		return false
+	case PeerSilence:
+		h.hear(e.Pub, func(f *feed) { f.silent = e.Silent })
+		return false
+	case PeerTrack:
+		h.began(e)
+	case Published:
+		h.told(e.Pub)
+	case PublicationChanged:
+		h.told(e.Pub)
+	case Unpublished:
+		h.gone(e.Pub)
+	case Kicked, Ended, Relocated:
+		h.closePeers()
+	default:
+		h.enforceSelf(e)
+	}
+	id, ok := peerOf(e)
+	return !ok || h.knows(id)
+}
+
+// began takes in the first packet on a peer. One that takes a publication over
+// listens anew and tells only what is different; what was heard on the peer before
+// it, if that was closed, has no end.
+func (h *hold) began(e PeerTrack) {
+	if e.Live && e.Track == Audio && h.knows(e.Peer) {
+		h.hear(e.Pub, func(f *feed) { f.silent, f.heard = false, false })
+	}
+}
+
+// enforceSelf takes in what happens to this participant.
+func (h *hold) enforceSelf(e Event) {
+	switch e := e.(type) {
 	case Changed:
 		if e.P.ID == h.self {
 			h.permit(e.P.Can)
@@ -34,35 +69,7 @@ func (h *hold) enforce(e Event) bool {
 		if e.P.ID == h.self {
 			h.wait()
 		}
-	case Published:
-		h.told(e.Pub)
-	case PublicationChanged:
-		h.told(e.Pub)
-	case Unpublished:
-		h.gone(e.Pub)
-	case Kicked, Ended, Relocated:
-		h.closePeers()
-	case PeerTrack:
-		if !h.knows(e.Peer) {
-			return false
-		}
-		if e.Live && e.Track == Audio {
-			// A peer that takes a publication over listens anew and tells only what is
-			// different; what was heard on the one before it, if that was closed, has no
-			// end.
-			h.hear(e.Pub, func(f *feed) { f.silent, f.heard = false, false })
-		}
-	case PeerHeard:
-		h.hear(e.Pub, func(f *feed) { f.heard = e.Talking })
-		return false
-	case PeerSilence:
-		h.hear(e.Pub, func(f *feed) { f.silent = e.Silent })
-		return false
-	default:
-		id, ok := peerOf(e)
-		return !ok || h.knows(id)
 	}
-	return true
 }
 
 // peerOf returns the peer that an event is of.
@@ -185,7 +192,8 @@ func (h *hold) gate(f *feed) {
 	h.mu.Lock()
 	var changed []Track
 	for _, t := range tracks() {
-		quiet := f.pub.State(t) == Silenced || f.pub.State(t) == Muted && !(t == Audio && f.ours)
+		heard := t == Audio && f.ours
+		quiet := f.pub.State(t) == Silenced || f.pub.State(t) == Muted && !heard
 		shut := quiet || h.waiting || !h.can.Has(needs(f.pub.Source, t))
 		if shut != f.shut[t] || f.anew {
 			f.shut[t] = shut

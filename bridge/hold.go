@@ -23,6 +23,7 @@ type hold struct {
 	link  Link
 	room  RoomID
 	self  ParticipantID
+	most  int // bit/s of its video that the room allows; 0: no limit
 	out   *Outbox
 
 	mu      sync.Mutex
@@ -42,7 +43,7 @@ type hold struct {
 func newHold(l *Local, link Link, room RoomID, at Snapshot, out *Outbox) *hold {
 	return &hold{
 		local: l, link: link, room: room, self: at.Self.ID, out: out,
-		waiting: at.Waiting, can: at.Self.Can,
+		most: at.Room.MaxBitrate, waiting: at.Waiting, can: at.Self.Can,
 		opening: map[PeerID]struct{}{},
 		feeds:   map[PublicationID]*feed{},
 		subs:    map[PublicationID]int{},
@@ -101,6 +102,9 @@ func (h *hold) connect(ctx context.Context, o PeerOptions) (Peer, error) {
 	id := NewPeerID()
 	if err := h.open(id); err != nil {
 		return nil, err
+	}
+	if h.most > 0 && (o.MaxBitrate <= 0 || o.MaxBitrate > h.most) {
+		o.MaxBitrate = h.most
 	}
 	p, err := h.local.cfg.Media.NewPeer(ctx, PeerConfig{
 		ID: id, Room: h.room, Owner: h.self,

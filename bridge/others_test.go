@@ -235,6 +235,10 @@ func TestBan(t *testing.T) {
 	ban("", "2001:db8::1")
 	refused("", "2001:db8::2", bridge.Banned)
 	refused("", "2001:db8:0:1::2", 0)
+	_, err := c.Local.Join(ctx(t), bridge.JoinRequest{
+		Room: c.ID, Kind: bridge.Service, AtMost: bridge.Moderator, Remote: netip.MustParseAddr("192.0.2.3"),
+	})
+	code(t, err, 0)
 	ban("", "") // nothing to know it by
 	refused("", "", 0)
 }

@@ -81,8 +81,10 @@ func TestOutboxOverflows(t *testing.T) {
 	if !ready(o) {
 		t.Error("not signalled")
 	}
-	if o.Push(ChatCleared{}) || o.Push(ChatCleared{}) || o.Push(Ending{}) {
-		t.Error("nothing is taken any more")
+	for _, e := range []Event{ChatCleared{}, ChatCleared{}, Ending{}} {
+		if o.Push(e) {
+			t.Errorf("%T is taken though it is full", e)
+		}
 	}
 	if !ready(o) {
 		t.Error("the end is not signalled")
@@ -177,9 +179,40 @@ func TestKeys(t *testing.T) {
 
 func allEvents() []Event {
 	return []Event{
-		RoomChanged{}, Ending{}, Recording{}, Ended{}, Relocated{}, Joined{}, Left{}, Knocked{}, Admitted{}, Entered{},
-		Changed{}, HandsLowered{}, Published{}, PublicationChanged{}, Unpublished{}, Talking{}, Quality{}, Wanted{},
-		Said{}, ChatCleared{}, SeenBy{}, TypingNow{}, Data{}, DocChanged{}, Kicked{}, MuteAsked{}, Invited{},
-		PeerCandidate{}, PeerChanged{}, PeerNegotiate{}, PeerTrack{}, PeerChannel{}, PeerMessage{}, PeerHeard{}, PeerSilence{},
+		RoomChanged{},
+		Ending{},
+		Recording{},
+		Ended{},
+		Relocated{},
+		Joined{},
+		Left{},
+		Knocked{},
+		Admitted{},
+		Entered{},
+		Changed{},
+		HandsLowered{},
+		Published{},
+		PublicationChanged{},
+		Unpublished{},
+		Talking{},
+		Quality{},
+		Wanted{},
+		Said{},
+		ChatCleared{},
+		SeenBy{},
+		TypingNow{},
+		Data{},
+		DocChanged{},
+		Kicked{},
+		MuteAsked{},
+		Invited{},
+		PeerCandidate{},
+		PeerChanged{},
+		PeerNegotiate{},
+		PeerTrack{},
+		PeerChannel{},
+		PeerMessage{},
+		PeerHeard{},
+		PeerSilence{},
 	}
 }

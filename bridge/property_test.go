@@ -135,7 +135,7 @@ func (c *crowd) step() {
 	case n < 47:
 		c.check()
 	case n < 52:
-		c.boss.Do(c.t.Context(), pick(c, c.favours())) //nolint:errcheck // refused or not
+		_ = c.boss.Do(c.t.Context(), pick(c, c.favours())) // refused or not
 	default:
 		h := pick(c, c.heads)
 		err := h.Do(c.t.Context(), c.command())
@@ -212,21 +212,43 @@ func (c *crowd) command() bridge.Command {
 	role, permissions := bridge.Role(c.IntN(5)), bridge.Permissions(1)<<c.IntN(12)
 	track := bridge.Track(c.IntN(2))
 	return pick(c, []bridge.Command{
-		bridge.Enter{}, bridge.Rename{Name: text}, bridge.SetAttrs{Attrs: map[string]string{"a": pick(c, []string{"", text})}},
-		bridge.RaiseHand{Up: on}, bridge.ReportTalking{On: on}, bridge.ReportQuality{Score: c.IntN(7)},
-		c.publish(), c.publish(), bridge.SetTrack{ID: pub, Track: track, Muted: on}, bridge.Unpublish{ID: pub},
-		bridge.Subscribe{ID: pub}, bridge.Unsubscribe{ID: pub}, bridge.Want{ID: pub, Layer: pick(c, []string{"", "q", "h", "x"})},
-		bridge.Mute{Targets: some, Track: track, Force: on, Off: c.IntN(2) == 0}, bridge.SetRole{Target: id, Role: role},
-		bridge.Permit{Target: id, Add: permissions}, bridge.Permit{Target: id, Remove: permissions}, bridge.LowerHands{Targets: some},
-		bridge.Kick{Target: id, Ban: c.IntN(9) == 0}, bridge.Admit{Target: id, OK: c.IntN(4) > 0}, bridge.SendToWaiting{Target: id},
-		bridge.MoveTo{Target: id, Room: "other"}, bridge.Say{ID: bridge.NewMessageID(), To: to, Text: text},
-		bridge.Say{ID: bridge.NewMessageID(), Group: pick(c, []string{"", "g", "h"}), Text: text}, bridge.Typing{To: to, On: on},
-		bridge.Seen{Scope: pick(c, []string{"", "g", id.String()}), At: time.Now()}, bridge.ClearChat{},
+		bridge.Enter{},
+		bridge.Rename{Name: text},
+		bridge.SetAttrs{Attrs: map[string]string{"a": pick(c, []string{"", text})}},
+		bridge.RaiseHand{Up: on},
+		bridge.ReportTalking{On: on},
+		bridge.ReportQuality{Score: c.IntN(7)},
+		c.publish(), c.publish(),
+		bridge.SetTrack{ID: pub, Track: track, Muted: on},
+		bridge.Unpublish{ID: pub},
+		bridge.Subscribe{ID: pub},
+		bridge.Unsubscribe{ID: pub},
+		bridge.Want{ID: pub, Layer: pick(c, []string{"", "q", "h", "x"})},
+		bridge.Mute{Targets: some, Track: track, Force: on, Off: c.IntN(2) == 0},
+		bridge.SetRole{Target: id, Role: role},
+		bridge.Permit{Target: id, Add: permissions},
+		bridge.Permit{Target: id, Remove: permissions},
+		bridge.LowerHands{Targets: some},
+		bridge.Kick{Target: id, Ban: c.IntN(9) == 0},
+		bridge.Admit{Target: id, OK: c.IntN(4) > 0},
+		bridge.SendToWaiting{Target: id},
+		bridge.MoveTo{Target: id, Room: "other"},
+		bridge.Say{ID: bridge.NewMessageID(), To: to, Text: text},
+		bridge.Say{ID: bridge.NewMessageID(), Group: pick(c, []string{"", "g", "h"}), Text: text},
+		bridge.Typing{To: to, On: on},
+		bridge.Seen{Scope: pick(c, []string{"", "g", id.String()}), At: time.Now()},
+		bridge.ClearChat{},
 		bridge.Send{To: to, Topic: pick(c, []string{"ahoy/x", "poll/x"})},
 		bridge.PutDoc{Key: pick(c, []string{"a", "b"}), Value: []byte(pick(c, []string{"", text})), IfVersion: pick(c, []uint64{0, 1, 2, bridge.AnyVersion})},
-		bridge.Lock{On: on}, bridge.SetSecrets{Secrets: map[bridge.Role]bridge.Secret{role: "a"}}, bridge.Describe{Title: &text},
-		bridge.SetEnd{At: pick(c, []time.Time{{}, time.Now().Add(90 * time.Hour)})}, bridge.SetWaitingRoom{On: on},
-		bridge.AllowHands{On: on}, bridge.AllowChat{On: c.IntN(4) > 0}, bridge.SetMax{Max: c.IntN(3) * 6}, bridge.Record{On: on},
+		bridge.Lock{On: on},
+		bridge.SetSecrets{Secrets: map[bridge.Role]bridge.Secret{role: "a"}},
+		bridge.Describe{Title: &text},
+		bridge.SetEnd{At: pick(c, []time.Time{{}, time.Now().Add(90 * time.Hour)})},
+		bridge.SetWaitingRoom{On: on},
+		bridge.AllowHands{On: on},
+		bridge.AllowChat{On: c.IntN(4) > 0},
+		bridge.SetMax{Max: c.IntN(3) * 6},
+		bridge.Record{On: on},
 	})
 }
 
@@ -249,10 +271,18 @@ func (c *crowd) publish() bridge.Publish {
 func (c *crowd) favours() []bridge.Command {
 	id := pick(c, c.ids)
 	return []bridge.Command{
-		bridge.Admit{Target: id, OK: true}, bridge.Admit{Target: pick(c, c.heads).At.Self.ID, OK: true}, bridge.SetSecrets{},
-		bridge.Lock{}, bridge.SetMax{}, bridge.SetWaitingRoom{}, bridge.AllowChat{On: true}, bridge.AllowHands{On: true},
-		bridge.SetRole{Target: id, Role: bridge.Moderator}, bridge.Permit{Target: id, Add: bridge.Permissions(c.Uint32()) & bridge.Moderator.Permissions()},
-		bridge.Mute{Off: true}, bridge.Mute{Track: bridge.Video, Off: true},
+		bridge.Admit{Target: id, OK: true},
+		bridge.Admit{Target: pick(c, c.heads).At.Self.ID, OK: true},
+		bridge.SetSecrets{},
+		bridge.Lock{},
+		bridge.SetMax{},
+		bridge.SetWaitingRoom{},
+		bridge.AllowChat{On: true},
+		bridge.AllowHands{On: true},
+		bridge.SetRole{Target: id, Role: bridge.Moderator},
+		bridge.Permit{Target: id, Add: bridge.Permissions(c.Uint32()) & bridge.Moderator.Permissions()},
+		bridge.Mute{Off: true},
+		bridge.Mute{Track: bridge.Video, Off: true},
 	}
 }
 

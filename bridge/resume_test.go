@@ -14,7 +14,7 @@ func TestDetachAndResume(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := connect(t, bridge.Spec{}, bridge.PeerOptions{DetectMute: true})
 		c.quiet()
-		c.ann.Session.Memo = "what the dialect knows"
+		c.ann.Memo = "what the dialect knows"
 		old := c.ann.Session
 		token := old.Detach(ctx(t), time.Minute)
 		equal(t, "bob", told(c.bob), "Changed")
@@ -159,7 +159,7 @@ func TestEnforcedInTheLastMoment(t *testing.T) {
 	c := connect(t, bridge.Spec{}, bridge.PeerOptions{})
 	c.quiet()
 	for range 50 {
-		token := c.ann.Session.Detach(ctx(t), time.Minute)
+		token := c.ann.Detach(ctx(t), time.Minute)
 		c.mo.Does(bridge.Mute{Targets: []bridge.ParticipantID{id(c.ann)}, Force: true})
 		s, err := c.Resume(ctx(t), token)
 		code(t, err, 0)

@@ -57,7 +57,6 @@ type member struct {
 	lastSaid MessageID
 	pubs     int
 	score    int // of the connection; -1: not known
-	lost     time.Time
 }
 
 // publication is a stream and who receives it.

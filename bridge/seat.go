@@ -87,7 +87,7 @@ func (s seat) post(ctx context.Context, f func(*room) error) error {
 func (r *room) knock(ctx context.Context, req JoinRequest) (door, error) {
 	var d door
 	err := r.do(ctx, letter{call: func(r *room) error {
-		if key, ok := banKeyOf(req.User, req.Remote); ok {
+		if key, ok := banKeyOf(req.User, req.Remote); ok && !req.trusted() {
 			if _, banned := r.banned[key]; banned {
 				return Errorf(Banned, "you have been banned from this room")
 			}
@@ -152,16 +152,13 @@ func newMember(req JoinRequest, p pass, out *Outbox) *member {
 func (r *room) admit(m *member, p pass) error {
 	old := r.members[m.ID]
 	m.waiting = r.spec.WaitingRoom && m.Role < Moderator && !m.Kind.Hidden()
-	if r.locked && !p.key && !p.trusted && old == nil {
-		return Errorf(RoomLocked, "the room is locked")
-	}
-	if counts := old != nil && !old.waiting && !old.Kind.Hidden(); !counts && !m.waiting && r.full(m) {
-		return Errorf(RoomFull, "the room is full")
+	if err := r.refuse(m, old, p); err != nil {
+		return err
 	}
 	if old != nil && r.replace(old, m) {
 		return nil
 	}
-	if !m.waiting && !m.Kind.Hidden() {
+	if m.counts() {
 		r.started(m.Joined)
 	}
 	r.members[m.ID] = m
@@ -172,17 +169,31 @@ func (r *room) admit(m *member, p pass) error {
 		r.waiting++
 		r.clock.empty = time.Time{}
 		r.knocked(m, false)
-	case !m.Kind.Hidden():
+	case m.counts():
 		r.inside++
 		r.tellOthers(m, Joined{P: m.Participant})
 	}
 	return nil
 }
 
-// full reports whether there is no place inside for one more like m.
-func (r *room) full(m *member) bool {
-	return r.spec.Max > 0 && r.inside >= r.spec.Max && !m.Kind.Hidden()
+// refuse answers why a new member is not let in. One who has a seat already, old,
+// is not locked out, and takes no place but its own.
+func (r *room) refuse(m, old *member, p pass) error {
+	if r.locked && !p.key && !p.trusted && old == nil {
+		return Errorf(RoomLocked, "the room is locked")
+	}
+	if (old == nil || !old.counts()) && m.counts() && r.full() {
+		return Errorf(RoomFull, "the room is full")
+	}
+	return nil
 }
+
+// counts reports whether a member is one of those inside: neither hidden nor
+// waiting.
+func (m *member) counts() bool { return !m.waiting && !m.Kind.Hidden() }
+
+// full reports whether there is no place inside for one more who counts.
+func (r *room) full() bool { return r.spec.Max > 0 && r.inside >= r.spec.Max }
 
 // replace gives the seat of old to m, who has the same id: the client has come
 // again while its old connection was not yet known to be lost. Where both are
@@ -192,7 +203,7 @@ func (r *room) full(m *member) bool {
 func (r *room) replace(old, m *member) bool {
 	r.tellOne(old, Relocated{})
 	over := Errorf(Closed, "you have joined this room from elsewhere")
-	if m.waiting || old.waiting || m.Kind.Hidden() || old.Kind.Hidden() {
+	if !m.counts() || !old.counts() {
 		r.remove(old, ByMove, over)
 		return false
 	}

@@ -164,6 +164,15 @@ func TestPeersAreCounted(t *testing.T) {
 	code(t, err, bridge.Closed)
 }
 
+func TestRoomLimitsTheBitrate(t *testing.T) {
+	c := newScene(t, bridge.Spec{MaxBitrate: 1000})
+	for asked, want := range map[int]int{0: 1000, 500: 500, 2000: 1000} {
+		p, err := c.ann.Connect(ctx(t), bridge.PeerOptions{MaxBitrate: asked})
+		code(t, err, 0)
+		equal(t, "bitrate", c.Media.Peer(p.ID()).Config.MaxBitrate, want)
+	}
+}
+
 func TestNoMedia(t *testing.T) {
 	l := newLocal(t, bridge.LocalConfig{})
 	s, err := l.Join(ctx(t), bridge.JoinRequest{Room: "r", Create: &bridge.Spec{}})

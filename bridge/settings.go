@@ -116,7 +116,7 @@ func (c SetEnd) apply(r *room, m *member) error {
 	}
 	if !c.At.Equal(r.clock.ends) {
 		r.endAt(c.At, now)
-		r.tell(Ending{At: c.At})
+		r.tell(Ending(c))
 	}
 	return nil
 }

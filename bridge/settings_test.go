@@ -64,8 +64,18 @@ func TestSettings(t *testing.T) {
 		rows[i].by = "mo"
 	}
 	for _, cmd := range []bridge.Command{
-		bridge.Lock{}, bridge.SetSecrets{}, bridge.Describe{}, bridge.SetEnd{}, bridge.SetMax{}, bridge.AllowChat{},
-		bridge.AllowHands{}, bridge.Record{}, bridge.SetWaitingRoom{}, bridge.CloseRoom{}, bridge.Admit{}, bridge.SendToWaiting{},
+		bridge.Lock{},
+		bridge.SetSecrets{},
+		bridge.Describe{},
+		bridge.SetEnd{},
+		bridge.SetMax{},
+		bridge.AllowChat{},
+		bridge.AllowHands{},
+		bridge.Record{},
+		bridge.SetWaitingRoom{},
+		bridge.CloseRoom{},
+		bridge.Admit{},
+		bridge.SendToWaiting{},
 	} {
 		rows = append(rows, row{name: "by a speaker", by: "ann", want: bridge.Forbidden, cmd: always(cmd)})
 	}

@@ -39,7 +39,10 @@ func (c Publish) apply(r *room, m *member) error {
 	if err := m.may(0); err != nil {
 		return err
 	}
-	if err := checkPublication(p, m.Can); err != nil {
+	if err := checkPublication(p); err != nil {
+		return err
+	}
+	if err := m.mayPublish(p); err != nil {
 		return err
 	}
 	old := r.pubs[p.ID]
@@ -51,6 +54,21 @@ func (c Publish) apply(r *room, m *member) error {
 	case old == nil && m.pubs >= MaxPublications:
 		return Errorf(TooMany, "nobody may publish more than %d streams", MaxPublications)
 	}
+	m.sign(&p)
+	switch {
+	case old == nil:
+		r.publish(m, p)
+	case !samePublication(old.Publication, p):
+		old.Publication = p
+		r.tell(PublicationChanged{Pub: p, By: m.by()})
+		r.hush(m)
+		r.rank(old)
+	}
+	return nil
+}
+
+// sign makes a stream its owner's: what a moderator has silenced stays so.
+func (m *member) sign(p *Publication) {
 	p.Owner = m.ID
 	p.Layers = slices.Clone(p.Layers)
 	for _, t := range tracks() {
@@ -58,17 +76,6 @@ func (c Publish) apply(r *room, m *member) error {
 			p.set(t, Silenced)
 		}
 	}
-	if old == nil {
-		r.publish(m, p)
-		return nil
-	}
-	if !samePublication(old.Publication, p) {
-		old.Publication = p
-		r.tell(PublicationChanged{Pub: p, By: m.by()})
-		r.hush(m)
-		r.rank(old)
-	}
-	return nil
 }
 
 // publish adds a stream.
@@ -80,7 +87,8 @@ func (r *room) publish(m *member, p Publication) {
 	r.tell(Published{Pub: p})
 }
 
-func checkPublication(p Publication, can Permissions) error {
+// checkPublication tells whether a stream may be like that.
+func checkPublication(p Publication) error {
 	switch {
 	case p.ID.IsZero():
 		return Errorf(BadRequest, "the stream has no id")
@@ -90,14 +98,6 @@ func checkPublication(p Publication, can Permissions) error {
 		return Errorf(BadRequest, "a track is absent, live or muted")
 	case len(p.Layers) > MaxLayers:
 		return Errorf(BadRequest, "a stream has at most %d layers", MaxLayers)
-	case p.Source == Screen && !can.Has(PublishScreen):
-		return Errorf(Forbidden, "you are not allowed to share your screen")
-	case p.Audio != Absent && !can.Has(needs(p.Source, Audio)):
-		return Errorf(Forbidden, "you are not allowed to speak")
-	case p.Video != Absent && !can.Has(needs(p.Source, Video)):
-		return Errorf(Forbidden, "you are not allowed to share your camera")
-	case p.Source == Camera && can&(PublishAudio|PublishVideo) == 0:
-		return Errorf(Forbidden, "you are not allowed to publish")
 	}
 	for i, l := range p.Layers {
 		if !validRID(l.RID) || l.Width < 0 || l.Height < 0 {
@@ -106,6 +106,24 @@ func checkPublication(p Publication, can Permissions) error {
 		if slices.ContainsFunc(p.Layers[:i], func(o Layer) bool { return o.RID == l.RID }) {
 			return Errorf(BadRequest, "the stream has two layers of one name")
 		}
+	}
+	return nil
+}
+
+// mayPublish answers what of a stream a member may not have.
+func (m *member) mayPublish(p Publication) error {
+	can := m.Can
+	switch {
+	case p.Source == Screen && !can.Has(PublishScreen):
+		return Errorf(Forbidden, "you are not allowed to share your screen")
+	case p.Source == Screen:
+		return nil
+	case p.Audio != Absent && !can.Has(PublishAudio):
+		return Errorf(Forbidden, "you are not allowed to speak")
+	case p.Video != Absent && !can.Has(PublishVideo):
+		return Errorf(Forbidden, "you are not allowed to share your camera")
+	case can&(PublishAudio|PublishVideo) == 0:
+		return Errorf(Forbidden, "you are not allowed to publish")
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ const (
 )
 
 func (c Say) apply(r *room, m *member) error {
-	var needs = Chatting
+	needs := Chatting
 	if !c.To.IsZero() {
 		needs = ChattingPrivately
 	}

@@ -37,7 +37,7 @@ func (c Enter) apply(r *room, m *member) error {
 		return nil // done before
 	case !m.admitted:
 		return Errorf(Forbidden, "you have not been let in yet")
-	case r.full(m):
+	case r.full():
 		return Errorf(RoomFull, "the room is full")
 	}
 	m.Joined = time.Now()

@@ -100,7 +100,7 @@ func (r *Room) Join(req bridge.JoinRequest) *Member {
 
 // Try posts a command and returns its error.
 func (m *Member) Try(c bridge.Command) error {
-	return m.Session.Do(context.Background(), c)
+	return m.Do(context.Background(), c)
 }
 
 // Does posts commands that must be allowed.
@@ -132,7 +132,7 @@ func (m *Member) Says(text string) {
 // Leaves gives up the seat.
 func (m *Member) Leaves() {
 	m.room.t.Helper()
-	if err := m.Session.Leave(context.Background(), bridge.ByWish); err != nil {
+	if err := m.Leave(context.Background(), bridge.ByWish); err != nil {
 		m.room.t.Fatalf("%s leaves: %v", m.At.Self.Name, err)
 	}
 }
@@ -157,7 +157,7 @@ func (m *Member) drain() {
 	if m.lost != nil {
 		return
 	}
-	events, err := m.Session.Drain(context.Background())
+	events, err := m.Drain(context.Background())
 	for _, e := range events {
 		if err := m.View.Apply(e); err != nil {
 			m.room.t.Errorf("%s was told %T%+v: %v", m.At.Self.Name, e, e, err)
@@ -185,7 +185,7 @@ func Told[E bridge.Event](m *Member, match func(E) bool) E {
 			m.room.t.Fatalf("%s was not told %T; the seat was lost: %v", m.At.Self.Name, e, m.lost)
 		}
 		select {
-		case <-m.Session.Ready():
+		case <-m.Ready():
 		case <-deadline.C:
 			m.room.t.Fatalf("%s was not told %T, but: %+v", m.At.Self.Name, e, m.next)
 		}

@@ -303,7 +303,7 @@ func (v *View) knows(ids ...bridge.ParticipantID) error {
 func (v *View) Diff(fresh bridge.Snapshot) error {
 	var wrong []error
 	compare := func(what string, have, want any) {
-		if !reflect.DeepEqual(have, want) && !(isEmpty(have) && isEmpty(want)) {
+		if !reflect.DeepEqual(have, want) && (!isEmpty(have) || !isEmpty(want)) {
 			wrong = append(wrong, fmt.Errorf("%s: told\n%+v\nbut it is\n%+v", what, have, want))
 		}
 	}

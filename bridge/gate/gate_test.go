@@ -76,7 +76,7 @@ func TestBrakeByAddress(t *testing.T) {
 		for range 2 {
 			k.answers(bridge.Unauthenticated, "192.0.2.1", "r", "guess")
 		}
-		time.Sleep(time.Minute) // in a synctest bubble: the window has passed
+		time.Sleep(time.Minute) // synctest: the window has passed
 		for range 2 {
 			k.answers(bridge.Unauthenticated, "192.0.2.1", "r", "guess")
 		}
@@ -85,9 +85,9 @@ func TestBrakeByAddress(t *testing.T) {
 		k.answers(bridge.Unauthenticated, "::ffff:192.0.2.1", "", "guess")
 		k.answers(bridge.TooMany, "192.0.2.1", "r", "word")
 		k.answers(0, "192.0.2.2", "r", "word")
-		time.Sleep(5*time.Minute - time.Second)
+		time.Sleep(5*time.Minute - time.Second) // synctest
 		k.answers(bridge.TooMany, "192.0.2.1", "other", "word")
-		time.Sleep(2 * time.Second)
+		time.Sleep(2 * time.Second) // synctest
 		k.answers(0, "192.0.2.1", "r", "word")
 		if failed.Load() != 5 {
 			t.Errorf("the gate behind was told of %d failures", failed.Load())
@@ -125,7 +125,7 @@ func TestBrakeByRoom(t *testing.T) {
 		k.answers(0, "192.0.2.1", "r", "word")
 		k.answers(bridge.Unauthenticated, "192.0.2.1", "r", "guess")
 		k.answers(bridge.TooMany, "192.0.2.1", "r", "guess")
-		time.Sleep(6 * time.Minute)
+		time.Sleep(6 * time.Minute) // synctest
 		k.answers(0, from(1), "r", "word")
 	})
 }

@@ -98,32 +98,36 @@ func (a argon) hash(given bridge.Secret) []byte {
 	return argon2.IDKey([]byte(given), a.salt, a.time, a.memory, a.lanes, uint32(len(a.sum)))
 }
 
+// affordable reports whether the hash may be computed for everybody who asks.
+func (a argon) affordable() bool {
+	return a.memory >= 8 && a.memory <= maxMemory && a.time >= 1 && a.time <= maxTime && a.lanes >= 1 && a.lanes <= maxLanes
+}
+
 func (a argon) parameters() string { return fmt.Sprintf("m=%d,t=%d,p=%d", a.memory, a.time, a.lanes) }
 
 // phc is the base64 of PHC strings: no padding.
 func phc() *base64.Encoding { return base64.RawStdEncoding.Strict() }
 
-func parseArgon(s string) (argon, error) {
-	var a argon
-	var version int
+// parseArgon reads what follows the prefix.
+func parseArgon(s string) (a argon, err error) {
 	parts := strings.Split(strings.TrimPrefix(s, argonPrefix), "$")
 	if len(parts) != 4 {
 		return a, bridge.Errorf(bridge.BadRequest, "an argon2id hash has a version, parameters, a salt and a sum")
 	}
-	if _, err := fmt.Sscanf(parts[0], "v=%d", &version); err != nil || version != argon2.Version {
+	if parts[0] != fmt.Sprintf("v=%d", argon2.Version) {
 		return a, bridge.Errorf(bridge.BadRequest, "the argon2id hash is not of version %d", argon2.Version)
 	}
 	if _, err := fmt.Sscanf(parts[1], "m=%d,t=%d,p=%d", &a.memory, &a.time, &a.lanes); err != nil || parts[1] != a.parameters() {
 		return a, bridge.Errorf(bridge.BadRequest, "the parameters of the argon2id hash are not m=…,t=…,p=…")
 	}
-	var saltErr, sumErr error
-	a.salt, saltErr = phc().DecodeString(parts[2])
-	a.sum, sumErr = phc().DecodeString(parts[3])
-	switch {
-	case saltErr != nil || sumErr != nil || len(a.salt) < 8 || len(a.sum) < 16 || len(a.sum) > 64:
-		return a, bridge.Errorf(bridge.BadRequest, "the salt or the sum of the argon2id hash is not proper base64")
-	case a.memory < 8 || a.memory > maxMemory || a.time < 1 || a.time > maxTime || a.lanes < 1 || a.lanes > maxLanes:
-		return a, bridge.Errorf(bridge.BadRequest, "the argon2id hash costs too much: at most m=%d,t=%d,p=%d", maxMemory, maxTime, maxLanes)
+	if !a.affordable() {
+		return a, bridge.Errorf(bridge.BadRequest, "the argon2id hash does not cost from m=8,t=1,p=1 to m=%d,t=%d,p=%d", maxMemory, maxTime, maxLanes)
+	}
+	if a.salt, err = phc().DecodeString(parts[2]); err != nil || len(a.salt) < 8 {
+		return a, bridge.Errorf(bridge.BadRequest, "the salt of the argon2id hash is not proper base64")
+	}
+	if a.sum, err = phc().DecodeString(parts[3]); err != nil || len(a.sum) < 16 || len(a.sum) > 64 {
+		return a, bridge.Errorf(bridge.BadRequest, "the sum of the argon2id hash is not proper base64")
 	}
 	return a, nil
 }
