@@ -248,6 +248,29 @@ func TestRedirect(t *testing.T) {
 	}
 }
 
+// TestSearches: looking for a conference by its name is dear, so nobody may do it
+// all the time.
+func TestSearches(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, w *world) {
+		w.room(bridge.Spec{Title: "Our room"})
+		a := w.dial()
+		for range 9 {
+			a.status("CONFERENCE_JOIN_request", object{"conferenceID": "nowhere"})
+		}
+		join := func(name string, want int) {
+			t.Helper()
+			if s := a.status("CONFERENCE_JOIN_request", object{"conferenceID": name}); s != want {
+				t.Errorf("join of %q: %d, want %d", name, s, want)
+			}
+		}
+		join("Our room", 200)
+		join("Our room", 404)
+		join("r", 200) // the id costs nothing
+		wait(61 * second)
+		join("Our room", 200)
+	})
+}
+
 // TestGate: the gate is asked before any room, is told of wrong passwords, and
 // what it grants is a bound.
 func TestGate(t *testing.T) {
@@ -256,6 +279,9 @@ func TestGate(t *testing.T) {
 		a := w.dial()
 		if s := a.status("CONFERENCE_JOIN_request", object{"conferenceID": "r", "password": "x"}); s != 403 || w.gate.failed != 1 {
 			t.Errorf("a wrong password: %d, and the gate was told of %d", s, w.gate.failed)
+		}
+		if s := a.status("CONFERENCE_JOIN_request", object{"conferenceID": "nowhere"}); s != 404 || len(w.gate.asked) != 2 || w.gate.failed != 1 {
+			t.Errorf("a room that is not there: %d, the gate was asked about %v", s, w.gate.asked)
 		}
 		if c := w.gate.asked[0]; c.Dialect != "ahoy" || c.Room != "r" || c.Remote.String() != "127.0.0.1" {
 			t.Errorf("the gate was asked about %+v", c)

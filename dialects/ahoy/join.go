@@ -106,11 +106,16 @@ func (s *speaker) join(ctx context.Context, m message) (answer, error) {
 		}
 		return answer{}, bridge.Errorf(bridge.NotFound, "there is no such conference")
 	}
-	id, err := s.find(ctx, q.ConferenceID)
+	asked, _ := bridge.Normalize(q.ConferenceID) //nolint:errcheck // what is no id may be a name
+	grant, err := s.c.Env.Gate.Admit(ctx, s.credentials(asked))
+	if err != nil {
+		return answer{}, fmt.Errorf("join %q: %w", asked, err)
+	}
+	id, err := s.find(ctx, asked, q.ConferenceID)
 	if err != nil {
 		return answer{}, err
 	}
-	session, err := s.enter(ctx, id, q)
+	session, err := s.enter(ctx, id, q, grant)
 	if err != nil {
 		return answer{}, err
 	}
@@ -119,22 +124,31 @@ func (s *speaker) join(ctx context.Context, m message) (answer, error) {
 		s.wait = &knocker{session: session, request: m}
 		return answer{later: true}, nil
 	}
-	s.seat = newSeat(s, session, session.At)
+	s.sit(session, session.At)
 	return answer{body: s.seat.joined(), then: s.seat.welcome}, nil
+}
+
+// sit begins a membership.
+func (s *speaker) sit(session *bridge.Session, at bridge.Snapshot) {
+	s.c.Log = s.log.With("room", at.Room.ID, "participant", at.Self.ID)
+	s.c.Log.Info("joined")
+	s.seat = newSeat(s, session, at)
 }
 
 // find returns the room of a conferenceID, or the only one that is shown under
 // that name: the web client gives the screen extension the name (4.2).
-func (s *speaker) find(ctx context.Context, name string) (bridge.RoomID, error) {
-	id, err := bridge.Normalize(name)
-	if err == nil {
+func (s *speaker) find(ctx context.Context, id bridge.RoomID, name string) (bridge.RoomID, error) {
+	if id != "" {
 		if url := s.cfg.redirect(id, ""); url != "" {
 			return "", &redirected{url}
 		}
-		_, err = s.c.Env.Host.Lookup(ctx, id)
+		_, err := s.c.Env.Host.Lookup(ctx, id)
 		if bridge.CodeOf(err) != bridge.NotFound {
 			return id, s.elsewhere(err)
 		}
+	}
+	if s.searches.more() > maxSearches {
+		return "", bridge.Errorf(bridge.NotFound, "there is no such conference")
 	}
 	rooms, err := s.c.Env.Host.List(ctx)
 	if err != nil {
@@ -165,12 +179,7 @@ func (s *speaker) elsewhere(err error) error {
 }
 
 // enter takes a seat in the room.
-func (s *speaker) enter(ctx context.Context, id bridge.RoomID, q join) (*bridge.Session, error) {
-	who := s.credentials(id)
-	grant, err := s.c.Env.Gate.Admit(ctx, who)
-	if err != nil {
-		return nil, fmt.Errorf("join %q: %w", id, err)
-	}
+func (s *speaker) enter(ctx context.Context, id bridge.RoomID, q join, grant bridge.Grant) (*bridge.Session, error) {
 	req := bridge.JoinRequest{
 		Room: id, User: grant.User, Name: q.Name, Kind: bridge.Guest, Dialect: Name,
 		Shows:  bridge.ShowsMute | bridge.ShowsTalking,
@@ -184,7 +193,7 @@ func (s *speaker) enter(ctx context.Context, id bridge.RoomID, q join) (*bridge.
 	}
 	session, err := s.c.Join(ctx, req)
 	if bridge.CodeOf(err) == bridge.WrongSecret {
-		s.c.Env.Gate.Failed(who)
+		s.c.Env.Gate.Failed(s.credentials(id))
 	}
 	return session, s.elsewhere(err)
 }
@@ -207,6 +216,8 @@ func (s *speaker) part(ctx context.Context, why bridge.Reason) error {
 		session = s.seat.session
 		s.seat.closePeers()
 		s.seat = nil
+		s.c.Log.Info("left")
+		s.c.Log = s.log
 		s.stray()
 	default:
 		return nil
@@ -250,7 +261,7 @@ func (s *speaker) waiting(ctx context.Context, e bridge.Event) error {
 	case bridge.Entered:
 		w := s.wait
 		s.wait = nil
-		s.seat = newSeat(s, w.session, e.At)
+		s.sit(w.session, e.At)
 		if err := s.reply(w.request, s.seat.joined(), outcome{statusOK, "OK"}); err != nil {
 			return err
 		}

@@ -153,7 +153,7 @@ func (g *publisher) ask(l *leg, offer bridge.SDP) error {
 func (g *publisher) again(ctx context.Context) error {
 	l, offer, err := g.open(ctx)
 	if err != nil {
-		g.t.s.c.Log.Warn("no connection for a stream", "participant", g.t.me.who.ID, "err", err)
+		g.t.s.c.Log.Warn("no connection for a stream", "err", err)
 		if g.current == nil {
 			g.unpublish(ctx)
 		}

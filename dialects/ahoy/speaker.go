@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -17,10 +18,12 @@ import (
 type speaker struct {
 	cfg  Config
 	c    *dialects.Conn
-	seat *seat    // nil: no member
-	wait *knocker // nil: does not wait to be let in
-	bad  flood
-	reap func() // takes back the end of a connection without a conference
+	log  *slog.Logger // of the connection, without a member
+	seat *seat        // nil: no member
+	wait *knocker     // nil: does not wait to be let in
+	reap func()       // takes back the end of a connection without a conference
+
+	bad, searches tally
 }
 
 // A handler does what a request asks. The response is written before anything
@@ -69,7 +72,7 @@ func seated(f func(*seat, context.Context, message) (answer, error)) handler {
 
 // Open implements dialects.Speaker.
 func (s *speaker) Open(_ context.Context, c *dialects.Conn) error {
-	s.c = c
+	s.c, s.log = c, c.Log
 	return nil
 }
 
@@ -77,9 +80,7 @@ func (s *speaker) Open(_ context.Context, c *dialects.Conn) error {
 func (s *speaker) Frame(ctx context.Context, c *dialects.Conn, f dialects.Frame) error {
 	m, err := decode(f.Data)
 	if err != nil {
-		c.Log.Debug("frame ignored", "err", err)
-		c.Refused()
-		return s.bad.add(time.Now())
+		return s.flood(err)
 	}
 	if do := requests[m.kind]; do != nil {
 		return s.request(ctx, m, do)
@@ -190,23 +191,34 @@ func (s *speaker) Close(context.Context, *dialects.Conn, error) {
 	}
 }
 
-// Bad frames are ignored up to a flood of them (reference 3).
+// What a connection may do within a minute.
 const (
-	floodFrames = 100
-	floodTime   = time.Minute
+	minute      = time.Minute
+	floodFrames = 100 // bad frames; more are a flood (reference 3)
+	maxSearches = 10  // of a conference by its name, which costs a look at all of them
 )
 
-// flood counts bad frames.
-type flood struct {
+// tally counts something within a minute.
+type tally struct {
 	since time.Time
 	n     int
 }
 
-func (f *flood) add(now time.Time) error {
-	if now.Sub(f.since) > floodTime {
-		*f = flood{since: now}
+// more counts one, and returns how many there were in this minute.
+func (t *tally) more() int {
+	now := time.Now()
+	if now.Sub(t.since) > minute {
+		*t = tally{since: now}
 	}
-	if f.n++; f.n < floodFrames {
+	t.n++
+	return t.n
+}
+
+// flood takes a frame that is no message.
+func (s *speaker) flood(err error) error {
+	s.c.Log.Debug("frame ignored", "err", err)
+	s.c.Refused()
+	if s.bad.more() < floodFrames {
 		return nil
 	}
 	return &dialects.Hangup{Code: websocket.ClosePolicyViolation, Reason: "too many frames that are no messages"}
