@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"dragoman/bridge"
+	"dragoman/media"
 )
 
 // Config is the effective configuration of one node. Default and Development
@@ -23,7 +24,7 @@ type Config struct {
 	HTTP     HTTP
 	TLS      TLS
 	Admin    Admin
-	Media    Media
+	Media    media.Config
 	Rooms    []Room
 	Dialects []Dialect
 	Lobby    Lobby
@@ -32,6 +33,7 @@ type Config struct {
 	// Where files are kept that outlive the process. Empty: nothing is kept.
 	DataDir string
 	Limits  Limits
+	Brake   Brake
 	Runtime Runtime
 
 	// Dev says that this is development mode: no configuration file, loopback only.
@@ -152,6 +154,8 @@ type Dialect struct {
 type Lobby struct {
 	// Whether the page is served.
 	Enabled bool
+	// Whether the page lists the rooms there are, but for unlisted ones, to anybody who opens it.
+	Rooms bool
 }
 
 // Log is what is written to standard error.
@@ -170,8 +174,8 @@ type Drain struct {
 	Spread time.Duration
 }
 
-// Limits is what one client may cost. 0 leaves the value to each dialect, which
-// knows what its clients are used to.
+// Limits is what a node and its clients may cost. Where nothing else is said, 0
+// leaves the value to each dialect, which knows what its clients are used to.
 type Limits struct {
 	// The largest frame that a client may send.
 	Frame Size
@@ -187,6 +191,23 @@ type Limits struct {
 	Join time.Duration
 	// Connections at the same time on all public listeners; further ones wait. 0: no limit.
 	Connections int
+	// Rooms at the same time.
+	Rooms int
+}
+
+// Brake is against those who guess passwords. In development mode there is none:
+// all clients come from one address there.
+type Brake struct {
+	// Wrong passwords of one address within the window until it has to pause. IPv6 counts by /64, which is one household.
+	Failures int
+	// Wrong passwords at one room within the window, whoever from, until one more of an address is enough for it to pause.
+	RoomFailures int
+	// Over how long wrong passwords are counted.
+	Window time.Duration
+	// How long an address has to pause, from its last wrong password.
+	Pause time.Duration
+	// Addresses and rooms that are remembered.
+	Size int
 }
 
 // Runtime is for the Go runtime.
@@ -203,13 +224,23 @@ func Default() Config {
 		HTTP: HTTP{
 			Listen: ":8080", HeaderTimeout: 10 * time.Second, HeaderSize: 64 << 10, IdleTimeout: 2 * time.Minute,
 		},
-		TLS:   TLS{Mode: "off"},
-		Admin: Admin{Listen: "127.0.0.1:9090"},
-		Media: Media{UDP: ":7000", TCP: ":7000"},
-		Lobby: Lobby{Enabled: true},
-		Log:   Log{Level: "info", Format: "auto"},
-		Drain: Drain{Timeout: 30 * time.Minute, Spread: time.Minute},
+		TLS:    TLS{Mode: "off"},
+		Admin:  Admin{Listen: "127.0.0.1:9090"},
+		Media:  everywhere(media.Default()),
+		Lobby:  Lobby{Enabled: true},
+		Log:    Log{Level: "info", Format: "auto"},
+		Drain:  Drain{Timeout: 30 * time.Minute, Spread: time.Minute},
+		Limits: Limits{Rooms: 10_000},
+		Brake: Brake{
+			Failures: 10, RoomFailures: 100, Window: time.Minute, Pause: 5 * time.Minute, Size: 20_000,
+		},
 	}
+}
+
+// everywhere lets media come in by all addresses of the machine.
+func everywhere(m media.Config) media.Config {
+	m.UDP, m.TCP = ":7000", ":7000"
+	return m
 }
 
 // Development returns what holds without a configuration file: everything on
@@ -218,8 +249,8 @@ func Development() Config {
 	c := Default()
 	c.Dev = true
 	c.HTTP.Listen = "127.0.0.1:8080"
-	c.Media.UDP = "127.0.0.1:7000"
-	c.Media.TCP = "127.0.0.1:7000"
-	c.Drain = Drain{Timeout: 2 * time.Second, Spread: time.Second}
+	c.Media = media.Default()
+	c.Lobby.Rooms = true
+	c.Drain = Drain{Timeout: time.Second}
 	return c
 }

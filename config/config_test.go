@@ -19,6 +19,7 @@ import (
 type own struct {
 	Greeting string
 	Key      bridge.Secret
+	Codes    []string
 	Turn     struct{ TTL time.Duration }
 	Users    []struct {
 		Name string
@@ -175,6 +176,8 @@ func TestMistakesAreToldWithTheirLine(t *testing.T) {
 		{"weak key", "admin:\n  keys:\n    - name: a\n      key: short", `dragoman.yaml:4: admin.keys[0].key: has fewer than 16 characters`},
 		{"key and hash", "admin:\n  keys:\n    - {name: a}", `dragoman.yaml:3: admin.keys[0]: needs either key, key_file or hash`},
 		{"redacted", "rooms:\n  - name: x\n    secrets:\n      moderator: redacted", `dragoman.yaml:4: rooms[0].secrets.moderator: "redacted" is what secrets are printed as`},
+		{"hash of a secret", "rooms:\n  - name: x\n    secrets:\n      speaker: $argon2id$nonsense", `dragoman.yaml:4: rooms[0].secrets.speaker: `},
+		{"brake", "brake:\n  pause: -1s", `dragoman.yaml:2: brake.pause: is less than 0`},
 		{"certificate", "tls:\n  mode: files\n  cert_file: x", `dragoman.yaml:1: tls.key_file: is missing`},
 		{"same host", "dialects:\n  - {name: ahoy, hosts: [A.example]}\n  - {name: spreed, hosts: [a.example]}", `dragoman.yaml:3: dialects.spreed.hosts: host name a.example is ahoy's already`},
 		{"same listener", "dialects:\n  - {name: ahoy, listen: ':1'}\n  - {name: spreed, listen: ':1'}", `dragoman.yaml:3: dialects.spreed.listen: address :1 is ahoy's already`},
@@ -227,6 +230,7 @@ rooms:
   - {name: a, secrets: {listener: `+planted+`, speaker_file: `+file(t, planted+"\n")+`, moderator: `+planted+`}}
 dialects:
   - name: spreed
+    codes: [`+planted+`]
     users:
       - {name: bob, pin: `+planted+`}
       - {name: al, pin_file: `+file(t, planted)+`}
@@ -258,8 +262,8 @@ func TestSecretsAreReadAndNeverShown(t *testing.T) {
 	if strings.Contains(shown.String(), planted) {
 		t.Errorf("a secret is shown:\n%s", shown.String())
 	}
-	if n := strings.Count(shown.String(), "redacted"); n < 12 {
-		t.Errorf("%d secrets are shown as redacted, want 6 in each form:\n%s", n, shown.String())
+	if n := strings.Count(shown.String(), "redacted"); n < 16 {
+		t.Errorf("%d secrets are shown as redacted, want 8 in each form:\n%s", n, shown.String())
 	}
 }
 

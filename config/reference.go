@@ -114,8 +114,8 @@ func newItem(list reflect.Type) reflect.Value {
 }
 
 func (l *lister) key(path string, v, dev reflect.Value) Key {
-	k := Key{Path: path, Type: typeName(v.Type()), Default: show(v), Text: l.docs[path].text}
-	if d := show(dev); d != k.Default {
+	k := Key{Path: path, Type: typeName(v.Type()), Default: show(plain(v)), Text: l.docs[path].text}
+	if d := show(plain(dev)); d != k.Default {
 		k.Development = d
 	}
 	if inner, ok := strings.CutPrefix(path, "dialects[]."); ok && inner != "name" {
@@ -156,8 +156,8 @@ func typeName(t reflect.Type) string {
 }
 
 // show writes a value as a file would have it.
-func show(v reflect.Value) string {
-	switch p := plain(v).(type) {
+func show(v any) string {
+	switch p := v.(type) {
 	case []any:
 		items := make([]string, len(p))
 		for i, item := range p {

@@ -10,6 +10,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"dragoman/dialects/all"
 )
 
 var update = flag.Bool("update", false, "write reference.txt from the sources")
@@ -18,10 +20,13 @@ var update = flag.Bool("update", false, "write reference.txt from the sources")
 // say, and every field to having a comment.
 func TestReferenceIsCurrent(t *testing.T) {
 	s := &scanner{t: t, structs: map[string]*ast.StructType{}, about: map[string]string{}}
-	for _, dir := range []string{"."} {
+	for _, dir := range []string{".", "../media", "../dialects/ahoy", "../dialects/spreed"} {
 		s.parse(dir)
 	}
 	s.walk(reflect.TypeFor[Config](), "")
+	for _, e := range all.List() {
+		s.walk(reflect.TypeOf(e.Config), "dialects."+e.New().Name())
+	}
 	got := s.out.String()
 	if *update {
 		if err := os.WriteFile("reference.txt", []byte(got), 0o644); err != nil {
@@ -69,15 +74,21 @@ func (s *scanner) types(pkg string, decl *ast.GenDecl) {
 	}
 }
 
-// about turns "HTTP is the shared listener." into "The shared listener."
+// about turns "HTTP is the shared listener." into "The shared listener.", and
+// "ICELite lets clients in." into "Lets clients in."
 func about(name, comment string) string {
 	text := strings.Join(strings.Fields(comment), " ")
-	for _, verb := range []string{" is ", " are ", " says "} {
-		if rest, ok := strings.CutPrefix(text, name+verb); ok {
-			return strings.ToUpper(rest[:1]) + rest[1:]
-		}
+	rest, ok := strings.CutPrefix(text, name+" ")
+	verb, object, _ := strings.Cut(rest, " ")
+	switch {
+	case !ok:
+		return text
+	case verb == "is" || verb == "are" || verb == "says":
+		rest = object
+	case !strings.HasSuffix(verb, "s"): // "Title of the page"
+		return text
 	}
-	return text
+	return strings.ToUpper(rest[:1]) + rest[1:]
 }
 
 func (s *scanner) walk(t reflect.Type, path string) {
@@ -87,9 +98,8 @@ func (s *scanner) walk(t reflect.Type, path string) {
 	}
 	comments := map[string]string{}
 	for _, f := range st.Fields.List {
-		text := strings.Join(strings.Fields(f.Doc.Text()+" "+f.Comment.Text()), " ")
 		for _, name := range f.Names {
-			comments[name.Name] = text
+			comments[name.Name] = about(name.Name, f.Doc.Text()+" "+f.Comment.Text())
 		}
 	}
 	v := reflect.New(t).Elem()

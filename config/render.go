@@ -26,7 +26,7 @@ func (l *Loaded) WriteJSON(w io.Writer) error {
 		m := plain(reflect.ValueOf(&d).Elem()).(map[string]any)
 		if own := l.own(d.Name); own.IsValid() {
 			for _, f := range fieldsOf(own) {
-				m[f.name] = plain(f.value)
+				m[f.name] = shown(f)
 			}
 		}
 		list[i] = m
@@ -100,7 +100,7 @@ func (y *yamlWriter) section(v reflect.Value, path, indent string, own ownSectio
 		case isSections(t):
 			y.list(f, at, indent, own)
 		default:
-			y.line(indent, f.name, show(f.value), at)
+			y.line(indent, f.name, show(shown(f)), at)
 		}
 	}
 }

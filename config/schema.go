@@ -20,7 +20,10 @@ func fieldsOf(s reflect.Value) []field {
 	var out []field
 	for i := range s.NumField() {
 		f := s.Type().Field(i)
-		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		name := f.Tag.Get("yaml")
+		if name == "" {
+			name = f.Tag.Get("mapstructure")
+		}
 		if name == "-" || !f.IsExported() || !configurable(f.Type) {
 			continue
 		}

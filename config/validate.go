@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"dragoman/bridge"
+	"dragoman/bridge/gate"
 )
 
 // redacted is what secrets print as; as input it is a mistake.
@@ -24,7 +25,7 @@ func (c *Config) Validate() error {
 	c.HTTP.check(&p)
 	c.TLS.check(&p)
 	c.Admin.check(&p, c.Dev)
-	c.Media.check(&p)
+	p.addEach("media", c.Media.Validate())
 	c.checkRooms(&p)
 	c.checkDialects(&p)
 	p.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
@@ -32,6 +33,7 @@ func (c *Config) Validate() error {
 	p.notNegative("drain.timeout", int64(c.Drain.Timeout))
 	p.notNegative("drain.spread", int64(c.Drain.Spread))
 	c.Limits.check(&p)
+	c.checkBrake(&p)
 	p.notNegative("runtime.gogc", int64(c.Runtime.Gogc))
 	refuseRedacted(reflect.ValueOf(c).Elem(), "", &p)
 	if c.Dev && !c.Insecure {
@@ -112,22 +114,44 @@ func (a Admin) check(p *Problems, dev bool) {
 	}
 }
 
-func (m Media) check(p *Problems) {
-	p.address("media.udp", m.UDP)
-	if m.TCP != "" {
-		p.address("media.tcp", m.TCP)
+// addEach adds what a package says of its own section. Its errors begin with
+// the key.
+func (p *Problems) addEach(section string, err error) {
+	if err == nil {
+		return
 	}
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, one := range many.Unwrap() {
+			p.addEach(section, one)
+		}
+		return
+	}
+	key, text, found := strings.Cut(err.Error(), ": ")
+	if !found || strings.ContainsAny(key, " \"") {
+		key, text = "", err.Error()
+	}
+	p.addf(strings.TrimSuffix(section+"."+key, "."), "%s", text)
 }
 
 func (l Limits) check(p *Problems) {
 	for path, n := range map[string]int64{
 		"limits.frame": int64(l.Frame), "limits.burst": int64(l.Burst), "limits.write": int64(l.Write),
-		"limits.connections": int64(l.Connections),
+		"limits.connections": int64(l.Connections), "limits.rooms": int64(l.Rooms),
 	} {
 		p.notNegative(path, n)
 	}
 	if l.Rate < 0 {
 		p.addf("limits.rate", "is less than 0")
+	}
+}
+
+func (c *Config) checkBrake(p *Problems) {
+	b := c.Brake
+	for path, n := range map[string]int64{
+		"brake.failures": int64(b.Failures), "brake.room_failures": int64(b.RoomFailures), "brake.window": int64(b.Window),
+		"brake.pause": int64(b.Pause), "brake.size": int64(b.Size),
+	} {
+		p.notNegative(path, n)
 	}
 }
 
@@ -144,6 +168,11 @@ func (c *Config) checkRooms(p *Problems) {
 		}
 		seen[id] = true
 		p.oneOf(path+".default_role", r.DefaultRole, "", "listener", "speaker", "moderator")
+		for role, secret := range map[string]bridge.Secret{
+			"listener": r.Secrets.Listener, "speaker": r.Secrets.Speaker, "moderator": r.Secrets.Moderator,
+		} {
+			p.add(path+".secrets."+role, gate.Valid(secret))
+		}
 		p.notNegative(path+".max", int64(r.Max))
 		p.notNegative(path+".limit", int64(r.Limit))
 		p.notNegative(path+".keep_chat", int64(r.KeepChat))

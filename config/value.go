@@ -199,7 +199,7 @@ func plain(v reflect.Value) any {
 	case v.Kind() == reflect.Struct && !isText(v.Type()):
 		m := map[string]any{}
 		for _, f := range fieldsOf(v) {
-			m[f.name] = plain(f.value)
+			m[f.name] = shown(f)
 		}
 		return m
 	}
@@ -219,6 +219,23 @@ func plain(v reflect.Value) any {
 		return int(v.Int())
 	}
 	return v.Interface()
+}
+
+// shown is plain for a field, but for what its name says is a secret though its
+// type does not.
+func shown(f field) any {
+	v := plain(f.value)
+	switch f.name {
+	case "secret", "password", "codes", "pin":
+		if list, ok := v.([]any); ok {
+			for i := range list {
+				list[i] = redacted
+			}
+		} else if v != "" {
+			return redacted
+		}
+	}
+	return v
 }
 
 // shortDuration writes 30m instead of 30m0s.
