@@ -63,7 +63,7 @@ func start(t *testing.T, change func(*Config)) *node {
 	}
 	n.Server = httptest.NewServer(mux)
 	t.Cleanup(func() {
-		n.Server.Close()
+		n.Close()
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		if err := n.rooms.Close(ctx); err != nil {
@@ -260,7 +260,7 @@ func TestWithoutKeysOtherSitesAreKeptOut(t *testing.T) {
 		"rebound name": {func(r *http.Request) { r.Host = "evil.example:9090" }, 403},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, err := http.NewRequest("POST", n.URL+"/api/v1/rooms", strings.NewReader(`{"id":"once"}`))
+			r, err := http.NewRequest(http.MethodPost, n.URL+"/api/v1/rooms", strings.NewReader(`{"id":"once"}`))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -346,7 +346,7 @@ type reader struct {
 
 func (n *node) listen(ctx context.Context, query string) *reader {
 	n.t.Helper()
-	r, err := http.NewRequestWithContext(ctx, "GET", n.URL+"/api/v1/events"+query, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, n.URL+"/api/v1/events"+query, nil)
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -356,7 +356,7 @@ func (n *node) listen(ctx context.Context, query string) *reader {
 		n.t.Fatal(err)
 	}
 	n.t.Cleanup(func() { resp.Body.Close() })
-	if resp.StatusCode != 200 {
+	if resp.StatusCode != http.StatusOK {
 		n.t.Fatalf("events: %s", resp.Status)
 	}
 	return &reader{n.t, bufio.NewScanner(resp.Body)}
@@ -472,7 +472,7 @@ func TestPage(t *testing.T) {
 		}
 		data, _ := io.ReadAll(resp.Body)
 		resp.Body.Close()
-		if resp.StatusCode != 200 || !strings.HasPrefix(resp.Header.Get("Content-Type"), kind) {
+		if resp.StatusCode != http.StatusOK || !strings.HasPrefix(resp.Header.Get("Content-Type"), kind) {
 			t.Errorf("%s: %s %s", path, resp.Status, resp.Header.Get("Content-Type"))
 		}
 		csp := resp.Header.Get("Content-Security-Policy")

@@ -1,0 +1,48 @@
+// Package all is the list of dialects. It is the only place that names them all:
+// who adds a dialect adds a line here.
+package all
+
+import (
+	"net/url"
+
+	"dragoman/dialects"
+	"dragoman/dialects/ahoy"
+	"dragoman/dialects/spreed"
+)
+
+// Entry is one dialect and what those who compose have to know of it.
+type Entry struct {
+	New    func() dialects.Dialect
+	Title  string // for people
+	Listen string // its own listener in development mode
+	Config any    // the defaults of its own section
+	// Card says how to reach a room, given the URL of the dialect's root (http or
+	// https): what to open or connect to, and what to enter there, if anything.
+	Card func(root *url.URL, room string) (address, enter string)
+}
+
+// List returns all dialects, in the order of their listeners.
+func List() []Entry {
+	return []Entry{
+		{func() dialects.Dialect { return ahoy.New() }, "Ahoy!", "127.0.0.1:8082", ahoy.DefaultConfig(), ahoyCard},
+		{func() dialects.Dialect { return spreed.New() }, "Spreed", "127.0.0.1:8084", spreed.DefaultConfig(), spreedCard},
+	}
+}
+
+// ahoyCard: clients connect to any path and name the conference.
+func ahoyCard(root *url.URL, room string) (address, enter string) {
+	return socket(root).String(), room
+}
+
+// spreedCard: the room is the path of the page.
+func spreedCard(root *url.URL, room string) (address, enter string) {
+	u := *root
+	u.Path += room // slashes may stay; the rest is escaped
+	return u.String(), ""
+}
+
+func socket(root *url.URL) *url.URL {
+	u := *root
+	u.Scheme = map[string]string{"http": "ws", "https": "wss"}[root.Scheme]
+	return &u
+}
