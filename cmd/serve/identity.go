@@ -1,0 +1,55 @@
+package serve
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+const keySize = 32
+
+// identity returns the key from which ids and tokens are sealed. It is kept in
+// the data directory, so that what clients hold is still good after a restart;
+// without one it is new each time.
+func (s *Server) identity() ([]byte, error) {
+	key := make([]byte, keySize)
+	rand.Read(key)
+	if s.cfg.DataDir == "" {
+		return key, nil
+	}
+	if err := os.MkdirAll(s.cfg.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	name := filepath.Join(s.cfg.DataDir, "identity.key")
+	// Written once and never again: O_EXCL leaves the one who comes second with
+	// the key of the first.
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return readKey(name)
+	case err != nil:
+		return nil, fmt.Errorf("identity key: %w", err)
+	}
+	_, err = f.Write(key)
+	if closing := f.Close(); err == nil {
+		err = closing
+	}
+	if err != nil {
+		return nil, fmt.Errorf("identity key: %w", err)
+	}
+	return key, nil
+}
+
+func readKey(name string) ([]byte, error) {
+	key, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("identity key: %w", err)
+	}
+	if len(key) != keySize {
+		return nil, fmt.Errorf("identity key: %s has %d bytes instead of %d: remove it, and all clients get new ids", name, len(key), keySize)
+	}
+	return key, nil
+}

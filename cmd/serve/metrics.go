@@ -1,0 +1,206 @@
+package serve
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"dragoman/bridge"
+	"dragoman/bridge/gate"
+	"dragoman/dialects"
+	"dragoman/media"
+)
+
+// metric is one number that is read when somebody scrapes.
+type metric[S any] struct {
+	desc *prometheus.Desc
+	kind prometheus.ValueType
+	read func(S) float64
+}
+
+func newMetric[S any, N int64 | uint64](kind prometheus.ValueType, name, help string, read func(S) N, labels ...string) metric[S] {
+	return metric[S]{prometheus.NewDesc("dragoman_"+name, help, labels, nil), kind, func(s S) float64 { return float64(read(s)) }}
+}
+
+func (m metric[S]) send(to chan<- prometheus.Metric, s S, labels ...string) {
+	to <- prometheus.MustNewConstMetric(m.desc, m.kind, m.read(s), labels...)
+}
+
+const (
+	gauge   = prometheus.GaugeValue
+	counter = prometheus.CounterValue
+)
+
+// Names are in base units; what only rises ends in _total; labels are of closed
+// sets: never a room, a participant or an address.
+func roomMetrics() []metric[bridge.Stats] {
+	return []metric[bridge.Stats]{
+		newMetric(gauge, "rooms", "Rooms that exist.", func(s bridge.Stats) int64 { return s.Rooms }),
+		newMetric(gauge, "participants", "Seats taken, hidden and waiting ones too.", func(s bridge.Stats) int64 { return s.Participants }),
+		newMetric(gauge, "sessions", "Sessions held by clients or kept for them.", func(s bridge.Stats) int64 { return s.Sessions }),
+		newMetric(gauge, "sessions_detached", "Sessions kept for clients that are away.", func(s bridge.Stats) int64 { return s.Detached }),
+		newMetric(gauge, "peers", "Peer connections of sessions.", func(s bridge.Stats) int64 { return s.Peers }),
+		newMetric(counter, "commands_total", "Commands given to rooms.", func(s bridge.Stats) uint64 { return s.Commands }),
+		newMetric(counter, "refused_total", "Commands and joins answered with an error.", func(s bridge.Stats) uint64 { return s.Refused }),
+		newMetric(counter, "events_total", "Events put into outboxes.", func(s bridge.Stats) uint64 { return s.Events }),
+		newMetric(counter, "events_merged_total", "Events that replaced an unread one.", func(s bridge.Stats) uint64 { return s.Merged }),
+		newMetric(counter, "lagged_total", "Readers of events that were too slow.", func(s bridge.Stats) uint64 { return s.Lagged }),
+	}
+}
+
+func dialectMetrics() []metric[*dialects.Counts] {
+	type c = *dialects.Counts
+	const label = "dialect"
+	return []metric[c]{
+		newMetric(gauge, "connections", "Client connections that are open.", func(s c) int64 { return s.Open.Load() }, label),
+		newMetric(counter, "connections_total", "Client connections that were accepted.", func(s c) int64 { return s.Accepted.Load() }, label),
+		newMetric(counter, "frames_received_total", "Frames from clients.", func(s c) int64 { return s.FramesIn.Load() }, label),
+		newMetric(counter, "frames_sent_total", "Frames to clients.", func(s c) int64 { return s.FramesOut.Load() }, label),
+		newMetric(counter, "frame_received_bytes_total", "Bytes of frames from clients.", func(s c) int64 { return s.BytesIn.Load() }, label),
+		newMetric(counter, "frame_sent_bytes_total", "Bytes of frames to clients.", func(s c) int64 { return s.BytesOut.Load() }, label),
+		newMetric(counter, "frames_throttled_total", "Frames that had to wait because the client is too fast.", func(s c) int64 { return s.Throttled.Load() }, label),
+		newMetric(counter, "frames_refused_total", "Frames that the dialect could not take.", func(s c) int64 { return s.Refused.Load() }, label),
+		newMetric(counter, "connections_lagged_total", "Connections closed because the client read too slowly.", func(s c) int64 { return s.Lagged.Load() }, label),
+		newMetric(counter, "connections_timeout_total", "Connections closed because the client did not join in time.", func(s c) int64 { return s.Timeouts.Load() }, label),
+	}
+}
+
+func mediaMetrics() []metric[media.Stats] {
+	type m = media.Stats
+	return []metric[m]{
+		newMetric(gauge, "media_peers", "Peer connections of the engine.", func(s m) int64 { return int64(s.Peers) }),
+		newMetric(gauge, "media_publications", "Streams that clients send.", func(s m) int64 { return int64(s.Publications) }),
+		newMetric(gauge, "media_subscriptions", "Streams that clients are sent.", func(s m) int64 { return int64(s.Subscriptions) }),
+		newMetric(counter, "media_received_packets_total", "RTP packets from clients.", func(s m) uint64 { return s.PacketsIn }),
+		newMetric(counter, "media_received_bytes_total", "Bytes of RTP packets from clients.", func(s m) uint64 { return s.BytesIn }),
+		newMetric(counter, "media_sent_packets_total", "RTP packets to clients.", func(s m) uint64 { return s.PacketsOut }),
+		newMetric(counter, "media_sent_bytes_total", "Bytes of payload of RTP packets to clients.", func(s m) uint64 { return s.BytesOut }),
+		newMetric(counter, "media_repeated_packets_total", "RTP packets that a client got a second time.", func(s m) uint64 { return s.Repeated }),
+		newMetric(counter, "media_nacks_received_total", "RTP packets that clients asked for again.", func(s m) uint64 { return s.NACKsIn }),
+		newMetric(counter, "media_nacks_sent_total", "RTP packets that we asked for again.", func(s m) uint64 { return s.NACKsOut }),
+		newMetric(counter, "media_lost_packets_total", "RTP packets of clients that never came.", func(s m) uint64 { return s.Lost }),
+		newMetric(counter, "media_key_frame_requests_total", "Key frames that we asked clients for.", func(s m) uint64 { return s.KeyFrameRequests }),
+		newMetric(counter, "media_placeholders_total", "Black key frames that were sent where there is no video yet.", func(s m) uint64 { return s.Placeholders }),
+	}
+}
+
+func brakeMetrics() []metric[gate.BrakeStats] {
+	type b = gate.BrakeStats
+	return []metric[b]{
+		newMetric(gauge, "brake_known", "Addresses and rooms that the brake against guessing remembers.", func(s b) int64 { return int64(s.Known) }),
+		newMetric(counter, "brake_failures_total", "Secrets and credentials that did not hold.", func(s b) uint64 { return s.Failures }),
+		newMetric(counter, "brake_refused_total", "Attempts that were refused because too many had failed.", func(s b) uint64 { return s.Refused }),
+		newMetric(counter, "brake_forgotten_total", "Addresses and rooms that there was no place for.", func(s b) uint64 { return s.Forgotten }),
+	}
+}
+
+func dropMetrics() map[string]metric[media.Drops] {
+	drop := func(read func(media.Drops) uint64) metric[media.Drops] {
+		return newMetric(counter, "media_dropped_packets_total", "Packets that were not forwarded, by reason.", read, "reason")
+	}
+	return map[string]metric[media.Drops]{
+		"malformed": drop(func(d media.Drops) uint64 { return d.Malformed }),
+		"unrouted":  drop(func(d media.Drops) uint64 { return d.Unrouted }),
+		"duplicate": drop(func(d media.Drops) uint64 { return d.Duplicate }),
+		"stale":     drop(func(d media.Drops) uint64 { return d.Stale }),
+		"oversized": drop(func(d media.Drops) uint64 { return d.Oversized }),
+		"padding":   drop(func(d media.Drops) uint64 { return d.Padding }),
+		"congested": drop(func(d media.Drops) uint64 { return d.Congested }),
+		"socket":    drop(func(d media.Drops) uint64 { return d.Socket }),
+		"failed":    drop(func(d media.Drops) uint64 { return d.Failed }),
+	}
+}
+
+// collector reads what the parts of a server have counted, at scrape time.
+type collector struct {
+	server   *Server
+	rooms    []metric[bridge.Stats]
+	dialects []metric[*dialects.Counts]
+	media    []metric[media.Stats]
+	drops    map[string]metric[media.Drops]
+	brake    []metric[gate.BrakeStats]
+	draining metric[bool]
+	info     *prometheus.Desc
+}
+
+func newCollector(s *Server) *collector {
+	return &collector{
+		server: s, rooms: roomMetrics(), dialects: dialectMetrics(),
+		media: mediaMetrics(), drops: dropMetrics(), brake: brakeMetrics(),
+		draining: newMetric(gauge, "draining", "1 while the server takes no new clients.", func(on bool) int64 {
+			if on {
+				return 1
+			}
+			return 0
+		}),
+		info: prometheus.NewDesc("dragoman_build_info", "What runs; always 1.", []string{"version"}, nil),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(to chan<- *prometheus.Desc) {
+	for _, m := range c.rooms {
+		to <- m.desc
+	}
+	for _, m := range c.dialects {
+		to <- m.desc
+	}
+	for _, m := range c.media {
+		to <- m.desc
+	}
+	to <- c.drops["failed"].desc // all have the same
+	for _, m := range c.brake {
+		to <- m.desc
+	}
+	to <- c.draining.desc
+	to <- c.info
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(to chan<- prometheus.Metric) {
+	stats := c.server.rooms.Stats()
+	for _, m := range c.rooms {
+		m.send(to, stats)
+	}
+	for name, counts := range c.server.counts {
+		for _, m := range c.dialects {
+			m.send(to, counts, name)
+		}
+	}
+	if stats, ok := c.server.mediaStats(); ok {
+		for _, m := range c.media {
+			m.send(to, stats)
+		}
+		for reason, m := range c.drops {
+			m.send(to, stats.Dropped, reason)
+		}
+	}
+	if b := c.server.brake; b != nil {
+		stats := b.Stats()
+		for _, m := range c.brake {
+			m.send(to, stats)
+		}
+	}
+	c.draining.send(to, c.server.Draining())
+	to <- prometheus.MustNewConstMetric(c.info, gauge, 1, c.server.version)
+}
+
+// mediaStats returns what the engine has counted, if there is one already.
+func (s *Server) mediaStats() (media.Stats, bool) {
+	s.mu.Lock()
+	engine := s.engine
+	s.mu.Unlock()
+	if engine == nil {
+		return media.Stats{}, false
+	}
+	return engine.Stats(), true
+}
+
+// metrics answers scrapes. Each server has a registry of its own.
+func (s *Server) metrics() http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(newCollector(s), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
+}

@@ -1,0 +1,135 @@
+package serve
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+
+	"dragoman/bridge"
+	"dragoman/config"
+	"dragoman/dialects"
+	"dragoman/dialects/admin"
+	"dragoman/dialects/lobby"
+)
+
+// listen opens the shared listener, the admin's, and the dialects' own. The
+// admin's comes last: who sees it answer sees a server that is up.
+func (s *Server) listen(ctx context.Context) error {
+	cert, err := newCertificate(s.cfg.TLS, s.log)
+	if err != nil {
+		return err
+	}
+	trusted, err := s.cfg.HTTP.Proxies()
+	if err != nil {
+		return err
+	}
+	var slots chan struct{}
+	if n := s.cfg.Limits.Connections; n > 0 {
+		slots = make(chan struct{}, n)
+	}
+	public := func(name, address string, h http.Handler) binding {
+		return binding{name: name, address: address, handler: proxies(trusted, h), tls: cert.config(), slots: slots}
+	}
+	bindings := []binding{public("http", s.cfg.HTTP.Listen, s.router)}
+	for i, e := range s.entries {
+		if d := s.settings[i]; d.Listen != "" {
+			bindings = append(bindings, public(d.Name, d.Listen, s.router.Only(e.New().Name())))
+		}
+	}
+	page, err := s.adminPage()
+	if err != nil {
+		return err
+	}
+	bindings = append(bindings, binding{name: "admin", address: s.cfg.Admin.Listen, handler: page})
+	for _, b := range bindings {
+		l, err := listen(ctx, s.base, b, s.cfg.HTTP, s.log)
+		if err != nil {
+			return err
+		}
+		s.mu.Lock()
+		s.listeners = append(s.listeners, l)
+		s.mu.Unlock()
+	}
+	return nil
+}
+
+func (s *Server) adminPage() (http.Handler, error) {
+	var keys []admin.Key
+	for _, k := range s.cfg.Admin.Keys {
+		key := admin.Key{Name: k.Name, ReadOnly: k.ReadOnly, Hash: sha256.Sum256([]byte(k.Key))}
+		if k.Hash != "" {
+			if _, err := hex.Decode(key.Hash[:], []byte(k.Hash)); err != nil {
+				return nil, err
+			}
+		}
+		keys = append(keys, key)
+	}
+	mux := http.NewServeMux()
+	d := admin.New(admin.Config{
+		Keys: keys, Open: s.cfg.Dev, Local: s.rooms, Ready: s.ready, Started: s.up.Load,
+		Metrics: s.metrics(), Version: s.version,
+		Ways: func(room bridge.RoomID) []admin.Way {
+			var out []admin.Way
+			for _, w := range s.ways(nil, room) {
+				out = append(out, admin.Way(w))
+			}
+			return out
+		},
+	})
+	return mux, d.Mount(mux, dialects.Env{Host: s.rooms, Log: s.log.With("dialect", d.Name())})
+}
+
+// ready says why the server should get no new clients.
+func (s *Server) ready() error {
+	switch {
+	case s.draining.Load():
+		return bridge.Errorf(bridge.Unavailable, "draining")
+	case !s.up.Load():
+		return bridge.Errorf(bridge.Unavailable, "starting")
+	}
+	return nil
+}
+
+// lobby returns what answers on the shared listener where no dialect does.
+func (s *Server) lobby() (http.Handler, error) {
+	if !s.cfg.Lobby.Enabled {
+		return http.NotFoundHandler(), nil
+	}
+	c := lobby.Config{
+		Version: s.version,
+		Dialects: func() []lobby.Dialect {
+			var out []lobby.Dialect
+			for i, e := range s.entries {
+				out = append(out, lobby.Dialect{Name: s.settings[i].Name, Title: e.Title, Path: s.settings[i].RoutePrefix()})
+			}
+			return out
+		},
+		Ways: func(r *http.Request, room bridge.RoomID) []lobby.Way {
+			return s.ways(r, room)
+		},
+	}
+	if s.cfg.Lobby.Rooms {
+		c.Rooms = s.rooms.List
+	}
+	return lobby.New(c)
+}
+
+var roles = map[string]bridge.Role{"listener": bridge.Listener, "speaker": bridge.Speaker, "moderator": bridge.Moderator}
+
+// spec is a room of the configuration as the room model takes it.
+func spec(r config.Room) bridge.Spec {
+	s := bridge.Spec{
+		ID: bridge.RoomID(r.Name), Title: r.Title, About: r.About, Secrets: map[bridge.Role]bridge.Secret{},
+		Default: roles[r.DefaultRole], Max: r.Max, Limit: r.Limit, WaitingRoom: r.WaitingRoom,
+		NoChat: r.NoChat, NoHands: r.NoHands, KeepChat: r.KeepChat, MaxBitrate: r.MaxBitrate, Unlisted: r.Unlisted, Keep: true,
+	}
+	for role, secret := range map[bridge.Role]bridge.Secret{
+		bridge.Listener: r.Secrets.Listener, bridge.Speaker: r.Secrets.Speaker, bridge.Moderator: r.Secrets.Moderator,
+	} {
+		if secret != "" {
+			s.Secrets[role] = secret
+		}
+	}
+	return s
+}

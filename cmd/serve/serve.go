@@ -1,0 +1,264 @@
+// Package serve composes a server from a configuration: media, rooms, dialects,
+// listeners, in this order, and stops them in the reverse one. It is what
+// "dragoman serve" runs and what tests start; there may be several in one
+// process.
+package serve
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"dragoman/bridge"
+	"dragoman/bridge/gate"
+	"dragoman/config"
+	"dragoman/dialects"
+	"dragoman/dialects/all"
+	"dragoman/media"
+)
+
+// Options are what a configuration cannot say. The zero value is useful.
+type Options struct {
+	Dialects []all.Entry  // nil: all there are
+	Log      *slog.Logger // nil: none
+	Version  string
+}
+
+// Server is one node. Its methods may be called from any goroutine.
+type Server struct {
+	cfg     config.Config
+	log     *slog.Logger
+	version string
+
+	engine   *media.Engine
+	media    *late
+	rooms    *bridge.Local
+	gate     bridge.Gate
+	brake    *gate.Brake // nil in development mode
+	entries  []all.Entry // those that are switched on
+	settings []config.Dialect
+	counts   map[string]*dialects.Counts
+	router   *dialects.Router
+
+	base     context.Context // of all requests; ends when the server stops
+	cancel   context.CancelFunc
+	now      chan struct{} // closed: drain no longer
+	hurry    func()
+	stop     func() error
+	draining atomic.Bool
+	up       atomic.Bool
+
+	mu        sync.Mutex
+	listeners []*listener
+}
+
+// late is the engine that there will be once the server starts: rooms are built
+// before sockets are opened.
+type late struct{ bridge.Media }
+
+// New builds a server that has opened nothing yet. The error says what is wrong
+// with the configuration.
+func New(cfg config.Config, o Options) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Dialects == nil {
+		o.Dialects = all.List()
+	}
+	s := &Server{
+		cfg: cfg, log: o.Log, version: o.Version, media: &late{},
+		counts: map[string]*dialects.Counts{}, now: make(chan struct{}),
+	}
+	s.base, s.cancel = context.WithCancel(context.Background())
+	s.hurry = sync.OnceFunc(func() { close(s.now) })
+	s.stop = sync.OnceValue(s.close)
+	s.rooms = bridge.NewLocal(bridge.LocalConfig{Media: s.media, Check: gate.Check, Log: o.Log, Rooms: cfg.Limits.Rooms})
+	s.gate = gate.Open{}
+	if !cfg.Dev {
+		s.brake = gate.NewBrake(gate.Open{}, gate.BrakeConfig(cfg.Brake))
+		s.gate = s.brake
+	}
+	if err := s.mount(o.Dialects); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Check says what is wrong with a configuration, dialects' own sections included.
+func Check(cfg config.Config) error {
+	s, err := New(cfg, Options{})
+	if err != nil {
+		return err
+	}
+	return s.Close()
+}
+
+// mount gives every dialect that is switched on what it needs, and its routes.
+func (s *Server) mount(entries []all.Entry) error {
+	key, err := s.identity()
+	if err != nil {
+		return err
+	}
+	page, err := s.lobby()
+	if err != nil {
+		return err
+	}
+	var routes []dialects.Route
+	for _, e := range entries {
+		d := e.New()
+		set, on := s.dialect(d.Name())
+		if !on {
+			continue
+		}
+		counts := &dialects.Counts{}
+		s.entries, s.settings, s.counts[d.Name()] = append(s.entries, e), append(s.settings, set), counts
+		routes = append(routes, dialects.Route{
+			Dialect: d, Hosts: set.Hosts, Prefix: set.RoutePrefix(),
+			Env: dialects.Env{
+				Host: &host{Host: s.rooms, draining: &s.draining}, Gate: s.gate,
+				IDs: dialects.NewIDs(key), Log: s.log.With("dialect", d.Name()),
+				Limits: limits(s.cfg.Limits), Counts: counts, Config: s.cfg.Section(d.Name()),
+			},
+		})
+	}
+	s.router, err = dialects.NewRouter(routes, page)
+	return err
+}
+
+// dialect returns what is configured for a dialect, and whether it is switched
+// on. A configuration that was made without naming dialects has them all.
+func (s *Server) dialect(name string) (config.Dialect, bool) {
+	if s.cfg.Dialects == nil {
+		return config.Dialect{Name: name, Enabled: true}, true
+	}
+	for _, d := range s.cfg.Dialects {
+		if d.Name == name {
+			return d, d.Enabled
+		}
+	}
+	return config.Dialect{}, false
+}
+
+func limits(l config.Limits) dialects.Limits {
+	return dialects.Limits{
+		Read: int64(l.Frame), Rate: l.Rate, Burst: l.Burst, Write: l.Write, First: l.FirstFrame, Join: l.Join,
+	}
+}
+
+// Start opens media, rooms and listeners, and returns. What it could open of
+// them is closed again when something fails.
+func (s *Server) Start(ctx context.Context) error {
+	if err := s.open(ctx); err != nil {
+		_ = s.Close() // the first error says more
+		return err
+	}
+	s.up.Store(true)
+	p := s.Ports()
+	s.log.Info("started", "http", p.HTTP, "admin", p.Admin, "udp", p.UDP, "tcp", p.TCP)
+	return nil
+}
+
+func (s *Server) open(ctx context.Context) error {
+	cfg := s.cfg.Media
+	cfg.Log = s.log
+	engine, err := media.New(cfg)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.engine, s.media.Media = engine, engine
+	s.mu.Unlock()
+	for _, r := range s.cfg.Rooms {
+		if err := s.rooms.Create(ctx, spec(r)); err != nil {
+			return fmt.Errorf("room %q: %w", r.Name, err)
+		}
+	}
+	return s.listen(ctx)
+}
+
+// Run starts the server and keeps it up until ctx ends; then it drains and
+// closes. Hurry ends draining.
+func (s *Server) Run(ctx context.Context) error {
+	if err := s.Start(ctx); err != nil {
+		return err
+	}
+	return s.Wait(ctx)
+}
+
+// Wait keeps a server that was started up until ctx ends; then it drains and
+// closes.
+func (s *Server) Wait(ctx context.Context) error {
+	<-ctx.Done()
+	s.drain()
+	return s.Close()
+}
+
+// Hurry ends draining at once.
+func (s *Server) Hurry() { s.hurry() }
+
+// closing is how long the rooms may take to end.
+const closing = 10 * time.Second
+
+// Close stops everything and waits until it is gone. It may be called at any
+// time, and again.
+func (s *Server) Close() error { return s.stop() }
+
+func (s *Server) close() error {
+	s.draining.Store(true)
+	s.hurry()
+	ctx, cancel := context.WithTimeout(context.Background(), closing)
+	defer cancel()
+	err := s.rooms.Close(ctx)
+	s.cancel()
+	s.mu.Lock()
+	listeners, engine := s.listeners, s.engine
+	s.listeners = nil
+	s.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, l := range listeners {
+		wg.Go(func() { l.close(ctx) })
+	}
+	wg.Wait()
+	if engine != nil {
+		if closing := engine.Close(); err == nil {
+			err = closing
+		}
+	}
+	s.log.Info("stopped")
+	return err
+}
+
+// Ports returns the addresses that a started server has taken.
+func (s *Server) Ports() Ports {
+	p := Ports{Dialects: map[string]string{}, PID: os.Getpid(), Scheme: s.scheme()}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.listeners {
+		switch at := l.net.Addr().String(); l.name {
+		case "http":
+			p.HTTP = at
+		case "admin":
+			p.Admin = at
+		default:
+			p.Dialects[l.name] = at
+		}
+	}
+	if s.engine != nil {
+		udp, tcp := s.engine.Addrs()
+		p.UDP = udp.String()
+		if tcp != nil {
+			p.TCP = tcp.String()
+		}
+	}
+	return p
+}
+
+// Draining reports whether the server takes no new clients any more.
+func (s *Server) Draining() bool { return s.draining.Load() }
