@@ -1,0 +1,143 @@
+// Package ctl is the client of the admin API, for the command line and for
+// tests.
+package ctl
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"dragoman/bridge"
+	"dragoman/dialects/admin"
+)
+
+// Client asks the admin listener of one node.
+type Client struct {
+	Base string        // http://127.0.0.1:9090
+	Key  bridge.Secret // empty: none
+	HTTP *http.Client  // nil: one with a timeout of 10 s
+}
+
+// A Refusal is an answer that says no.
+type Refusal struct {
+	Status  int
+	Message string // fit to be shown
+}
+
+// Error implements error.
+func (r *Refusal) Error() string { return r.Message }
+
+// Unreachable says that nobody answers at the address.
+type Unreachable struct {
+	Base string
+	Err  error
+}
+
+// Error implements error.
+func (u *Unreachable) Error() string {
+	return fmt.Sprintf("no node answers at %s: %v", u.Base, u.Err)
+}
+
+// Unwrap returns the cause.
+func (u *Unreachable) Unwrap() error { return u.Err }
+
+// Rooms lists the rooms that are not unlisted.
+func (c *Client) Rooms(ctx context.Context) ([]admin.Room, error) {
+	var out struct{ Rooms []admin.Room }
+	err := c.do(ctx, http.MethodGet, "/api/v1/rooms", nil, &out)
+	return out.Rooms, err
+}
+
+// Room tells of one room and of everybody in it.
+func (c *Client) Room(ctx context.Context, name string) (out admin.Room, err error) {
+	return out, c.do(ctx, http.MethodGet, roomPath(name), nil, &out)
+}
+
+// Create makes a room.
+func (c *Client) Create(ctx context.Context, s admin.Spec) (out admin.Room, err error) {
+	return out, c.do(ctx, http.MethodPost, "/api/v1/rooms", s, &out)
+}
+
+// Close ends a room for everybody.
+func (c *Client) Close(ctx context.Context, name string) error {
+	return c.do(ctx, http.MethodDelete, roomPath(name), nil, nil)
+}
+
+// Card tells how to reach a room from each dialect.
+func (c *Client) Card(ctx context.Context, name string) ([]admin.Way, error) {
+	var out struct{ Ways []admin.Way }
+	err := c.do(ctx, http.MethodGet, roomPath(name)+"/card", nil, &out)
+	return out.Ways, err
+}
+
+// Health asks one of the paths livez, readyz and startupz. A Refusal is what the
+// node says is wrong.
+func (c *Client) Health(ctx context.Context, path string) error {
+	return c.do(ctx, http.MethodGet, "/"+path, nil, nil)
+}
+
+func roomPath(name string) string { return "/api/v1/rooms/" + url.PathEscape(name) }
+
+// maxAnswer is the largest answer that is read, in bytes.
+const maxAnswer = 32 << 20
+
+func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		data, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(data)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.Base, "/")+path, body)
+	if err != nil {
+		return err
+	}
+	if in != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if c.Key != "" {
+		r.Header.Set("Authorization", "Bearer "+string(c.Key))
+	}
+	client := c.HTTP
+	if client == nil {
+		client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	}
+	resp, err := client.Do(r)
+	if err != nil {
+		return &Unreachable{c.Base, err}
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return &Unreachable{c.Base, err}
+	}
+	if resp.StatusCode >= http.StatusBadRequest {
+		return refusal(resp.StatusCode, data)
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(data, out); err != nil {
+		return fmt.Errorf("%s answers something else than the admin API: %w", c.Base, err)
+	}
+	return nil
+}
+
+func refusal(status int, data []byte) error {
+	var f struct{ Error struct{ Message string } }
+	if json.Unmarshal(data, &f) == nil && f.Error.Message != "" {
+		return &Refusal{status, f.Error.Message}
+	}
+	if text := strings.TrimSpace(string(data)); text != "" && len(text) < 200 {
+		return &Refusal{status, text}
+	}
+	return &Refusal{status, http.StatusText(status)}
+}
