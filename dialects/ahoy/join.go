@@ -106,7 +106,7 @@ func (s *speaker) join(ctx context.Context, m message) (answer, error) {
 		}
 		return answer{}, bridge.Errorf(bridge.NotFound, "there is no such conference")
 	}
-	asked, _ := bridge.Normalize(q.ConferenceID) //nolint:errcheck // what is no id may be a name
+	asked, _ := bridge.Normalize(q.ConferenceID) // what is no id may be a name
 	grant, err := s.c.Env.Gate.Admit(ctx, s.credentials(asked))
 	if err != nil {
 		return answer{}, fmt.Errorf("join %q: %w", asked, err)
