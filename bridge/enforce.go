@@ -224,10 +224,15 @@ func (h *hold) hear(pub PublicationID, note func(*feed)) {
 func (h *hold) settle(ctx context.Context) {
 	for _, c := range h.unsettled() {
 		if h.link.Do(ctx, c) != nil {
-			continue // the next state will tell
+			continue // said again after the next event
 		}
-		if c, ok := c.(SetTrack); ok {
+		switch c := c.(type) {
+		case SetTrack:
 			h.hear(c.ID, func(f *feed) { f.ours = c.Muted })
+		case ReportTalking:
+			h.mu.Lock()
+			h.talking = c.On
+			h.mu.Unlock()
 		}
 	}
 }
@@ -254,7 +259,6 @@ func (h *hold) unsettled() (say []Command) {
 		}
 	}
 	if talking != h.talking {
-		h.talking = talking
 		say = append(say, ReportTalking{On: talking})
 	}
 	return slices.Clip(say)

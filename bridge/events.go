@@ -1,6 +1,9 @@
 package bridge
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Event is one of the structs below. It is what a session is told. The set is
 // closed; an event is a value and is never changed after it was pushed.
@@ -25,6 +28,19 @@ const (
 	ByMove                    // went to another room or node
 	Refused                   // not admitted from the waiting room
 )
+
+var reasonNames = [...]string{
+	ByWish: "by wish", ByLoss: "by loss", ByModerator: "by a moderator", ByTimeLimit: "by the time limit",
+	ByEnd: "by its end", TooSlow: "too slow", ByShutdown: "by shutdown", ByMove: "by a move", Refused: "refused",
+}
+
+// String returns the reason in words, for logs.
+func (r Reason) String() string {
+	if int(r) < len(reasonNames) {
+		return reasonNames[r]
+	}
+	return fmt.Sprintf("reason %d", uint8(r))
+}
 
 // What says which parts of a participant changed.
 type What uint16

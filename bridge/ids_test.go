@@ -94,6 +94,9 @@ func TestErrors(t *testing.T) {
 		MessageOf(&Error{Code: RoomFull}): "room full",
 		Code(200).String():                "code 200",
 		CodeOf(nil).String():              "code 0",
+		ByWish.String():                   "by wish",
+		Refused.String():                  "refused",
+		Reason(99).String():               "reason 99",
 	} {
 		if have != want {
 			t.Errorf("%q, want %q", have, want)

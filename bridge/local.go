@@ -118,8 +118,10 @@ func (l *Local) start(s Spec) (*room, error) {
 	r := newRoom(s, l.cfg.Mailbox, l.cfg.Log, &l.count)
 	l.rooms[s.ID] = r
 	l.count.rooms.Add(1)
+	r.log.Info("room opened")
 	l.tasks.Go(func() {
 		r.loop(l.ctx.Done())
+		r.log.Info("room ended", "reason", r.why.String())
 		l.mu.Lock()
 		delete(l.rooms, s.ID)
 		l.mu.Unlock()

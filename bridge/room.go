@@ -152,7 +152,6 @@ func (r *room) finish() {
 		m.out.End(Errorf(Closed, "the room has ended"))
 	}
 	r.count.participants.Add(-int64(len(r.members)))
-	r.log.Debug("room ended", "reason", int(r.why))
 }
 
 // do posts a letter and waits until it was served. A room that is over answers
