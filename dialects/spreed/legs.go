@@ -301,6 +301,7 @@ func (k *calls) show(x *member, p bridge.Publication) error {
 // the middle of something ends, as does what is with somebody who has left.
 func (k *calls) attach(ctx context.Context) error {
 	k.idle, k.rung = func() {}, false
+	k.up.attach(ctx)
 	for _, l := range slices.Clone(k.order) {
 		l.stop = func() {}
 		x := k.m.members[l.who.ID]

@@ -51,10 +51,14 @@ func openPages(cfg Config) (pages, error) {
 		return pages{page: t}, err
 	}
 	dir := os.DirFS(cfg.Assets)
-	if _, err := fs.Stat(dir, "static"); err != nil {
+	if _, err := fs.Stat(dir, assetPath); err != nil {
 		return pages{}, fmt.Errorf("assets: %w", err)
 	}
-	p := pages{static: http.FileServerFS(dir)}
+	static, err := fs.Sub(dir, assetPath) // nothing beside it is anybody's business
+	if err != nil {
+		return pages{}, fmt.Errorf("assets: %w", err)
+	}
+	p := pages{static: http.FileServerFS(static)}
 	found, err := fs.Glob(dir, "html/*.html")
 	if err != nil {
 		return p, fmt.Errorf("assets: %w", err)
@@ -152,7 +156,7 @@ func (s *server) asset(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	q := r.Clone(r.Context())
-	q.URL.Path, q.URL.RawPath = path.Join("/", assetPath, rest), ""
+	q.URL.Path, q.URL.RawPath = path.Join("/", rest), ""
 	s.pages.static.ServeHTTP(w, q)
 }
 

@@ -23,4 +23,5 @@ const (
 	redialMost      = 30 * time.Second    // between later ones
 	redials         = 10                  // until somebody comes or goes
 	farewellTime    = time.Second         // for the last words on a data channel
+	otherTime       = time.Second         // from the first track of a client to the other one
 )

@@ -19,6 +19,8 @@ type upload struct {
 	on  *leg // nil: nothing is taken
 	now bridge.Publication
 	off [2]bool // per bridge.Track: nothing comes
+	// takes back the end of waiting for the other track; nil: it is not waited for
+	late func()
 }
 
 // spares is how many legs besides the one in use could be taken over to at once.
@@ -93,11 +95,10 @@ func (u *upload) take(ctx context.Context, l *leg) {
 		return
 	}
 	u.on, l.takes = l, true
-	for t, live := range l.live {
-		if live && u.off[t] {
-			u.off[t] = false
-			_ = u.m.s.gentle(u.tell(ctx))
-		}
+	off := [2]bool{u.off[0] && !l.live[0], u.off[1] && !l.live[1]}
+	if off != u.off {
+		u.off = off
+		_ = u.m.s.gentle(u.tell(ctx))
 	}
 }
 
@@ -119,6 +120,7 @@ func (u *upload) revive() {
 
 // tell makes known what the client publishes.
 func (u *upload) tell(ctx context.Context) error {
+	u.hurry()
 	return u.m.session.Do(ctx, bridge.Publish{Publication: bridge.Publication{
 		ID: u.id, Source: bridge.Camera, Audio: u.track(bridge.Audio), Video: u.track(bridge.Video),
 	}})
@@ -144,8 +146,40 @@ func (u *upload) heard(ctx context.Context, l *leg, e bridge.PeerTrack) error {
 	if l != u.on || u.off[e.Track] != e.Live {
 		return nil
 	}
+	first := u.off[bridge.Audio] && u.off[bridge.Video]
 	u.off[e.Track] = !e.Live
+	if first {
+		u.wait()
+		return nil
+	}
 	return u.m.s.gentle(u.tell(ctx))
+}
+
+// wait gives the other track the time to come before the first one is told: clients
+// of some dialects make a connection anew for each change.
+func (u *upload) wait() {
+	u.late = u.m.s.after(otherTime, func(ctx context.Context) error {
+		if u.m.s.at != u.m {
+			return nil
+		}
+		return u.m.s.gentle(u.tell(ctx))
+	})
+}
+
+// hurry ends waiting.
+func (u *upload) hurry() {
+	if u.late != nil {
+		u.late()
+		u.late = nil
+	}
+}
+
+// attach goes on for a client that came back.
+func (u *upload) attach(ctx context.Context) {
+	if u.late != nil { // the timer has gone with the last connection
+		u.late = nil
+		_ = u.m.s.gentle(u.tell(ctx))
+	}
 }
 
 // silence says that nothing comes any more: the client has hung up everywhere.
@@ -168,6 +202,7 @@ func (u *upload) changed(p bridge.Publication) {
 // track.
 func (u *upload) unpublished(p bridge.Publication) {
 	if p.ID == u.id {
+		u.hurry()
 		u.now, u.off = bridge.Publication{}, [2]bool{true, true}
 	}
 }
