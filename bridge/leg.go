@@ -94,11 +94,8 @@ func (h *hold) fed(l *leg, pub PublicationID, src Source) {
 		f = &feed{pub: Publication{ID: pub, Source: src}}
 		h.feeds[pub] = f
 	}
-	if f.leg != l {
-		if f.leg != nil {
-			delete(f.leg.receives, pub)
-		}
-		f.silent, f.heard = false, false // of this one nothing was heard yet
+	if f.leg != nil {
+		delete(f.leg.receives, pub)
 	}
 	f.leg = l
 	l.receives[pub] = struct{}{}

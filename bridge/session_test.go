@@ -358,20 +358,6 @@ func TestTalkingIsReportedLater(t *testing.T) {
 	equal(t, "bob", told(c.bob), "Talking")
 }
 
-// A peer that takes a stream over is heard anew.
-func TestTakenOverIsHeardAnew(t *testing.T) {
-	c := connect(t, bridge.Spec{}, bridge.PeerOptions{DetectMute: true})
-	c.upF.Fire(bridge.PeerSilence{Pub: c.cam, Silent: true})
-	c.ann.Unread()
-	c.ann.Unread()
-	c.sound(t, bridge.Muted)
-	next, err := c.ann.Connect(ctx(t), bridge.PeerOptions{DetectMute: true})
-	code(t, err, 0)
-	code(t, next.Receive(c.cam, bridge.Camera), 0)
-	c.ann.Unread()
-	c.sound(t, bridge.Live)
-}
-
 // A client that mutes without saying so is muted by what the engine hears, and that
 // does not close the gate, or nobody would hear the end of it (ahoy.md 8.2).
 func TestMuteIsFoundOut(t *testing.T) {

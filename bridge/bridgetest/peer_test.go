@@ -167,8 +167,14 @@ func TestPeerRemembers(t *testing.T) {
 		t.Error("something is forgotten")
 	}
 	for _, e := range []bridge.Event{
-		bridge.PeerCandidate{}, bridge.PeerChanged{}, bridge.PeerNegotiate{}, bridge.PeerTrack{}, bridge.PeerChannel{},
-		bridge.PeerMessage{}, bridge.PeerHeard{Pub: pub}, bridge.PeerSilence{Pub: pub},
+		bridge.PeerCandidate{},
+		bridge.PeerChanged{},
+		bridge.PeerNegotiate{},
+		bridge.PeerTrack{},
+		bridge.PeerChannel{},
+		bridge.PeerMessage{},
+		bridge.PeerHeard{Pub: pub},
+		bridge.PeerSilence{Pub: pub},
 	} {
 		p.Fire(e)
 	}
