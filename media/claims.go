@@ -34,6 +34,10 @@ func (p *peer) Receive(id bridge.PublicationID, src bridge.Source, mids ...strin
 		defer p.mu.Unlock()
 		if i := slices.IndexFunc(p.receives, func(r *receive) bool { return r.id == id }); i >= 0 {
 			if len(mids) == 0 {
+				for _, n := range p.receives[i].needs {
+					n.fed = false // it takes over what it may have lost
+				}
+				p.claim()
 				return nil
 			}
 			p.dropReceive(p.receives[i], p.e.now())
@@ -94,7 +98,8 @@ func (p *peer) claim() {
 			if n.line != nil && n.line.receive == nil {
 				n.line.receive = r
 			}
-			if n.line != nil && n.line.incoming {
+			if n.line != nil && n.line.incoming && !n.fed {
+				n.fed = true // and not again, because another peer may take over
 				n.line.in.feed(r.pub, now)
 			}
 		}
@@ -205,6 +210,15 @@ func (p *peer) Drop(id bridge.PublicationID) error {
 		}
 		return nil
 	}, p.post.flush)
+}
+
+// lost says that nothing comes on a line any more.
+func (r *receive) lost(l *line) {
+	for _, n := range r.needs {
+		if n.line == l {
+			n.fed = false
+		}
+	}
 }
 
 // dropReceive ends a claim. The lock is held.

@@ -19,15 +19,23 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for what should come.
-const patience = 20 * time.Second
+const patience = 40 * time.Second
 
+// testContext lets the test run beside others, and ends it in time.
 func testContext(t *testing.T) context.Context {
+	t.Helper()
+	t.Parallel()
+	return limited(t)
+}
+
+func limited(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	return ctx
 }
 
+// newEngine starts an engine on loopback.
 func newEngine(t *testing.T, change ...func(*media.Config)) *media.Engine {
 	t.Helper()
 	cfg := media.Default()

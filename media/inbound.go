@@ -15,17 +15,18 @@ import (
 // decrypts: one for the RTP of a connection, and one for its RTCP. So there is no
 // queue, and no goroutine for each track.
 
-// maxSinks is how many SSRCs a connection may use. What comes on others is
-// dropped.
-const maxSinks = 128
+// maxSinks is how many SSRCs a client may use, for RTP and for RTCP; those that
+// we send on do not count. What comes on more is dropped.
+const maxSinks = 256
 
 // buffer makes the buffer for an SSRC. Pion calls it from different goroutines.
 func (p *peer) buffer(kind packetio.BufferPacketType, ssrc uint32) io.ReadWriteCloser {
-	if p.sinks.Add(1) > maxSinks {
+	rtcp := kind == packetio.RTCPBufferPacket
+	if p.sinks.Add(1) > maxSinks && !(rtcp && p.feedback.out(ssrc) != nil) {
 		p.sinks.Add(-1)
 		return discard{}
 	}
-	if kind == packetio.RTCPBufferPacket {
+	if rtcp {
 		return &control{p: p, ssrc: ssrc}
 	}
 	return &sink{p: p, ssrc: ssrc}

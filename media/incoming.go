@@ -53,22 +53,29 @@ func (in *incoming) feed(pub *publication, now int64) {
 		in.meter, in.silent = level.New(level.Config{}), false
 	}
 	in.mu.Unlock()
-	if !again {
-		in.told.Store(false)
+	if again && track.Source() == in.source {
+		return
 	}
-	if !again || track.Source() != in.source {
-		track.Feed(in.source, now)
-	}
+	in.told.Store(false)
+	track.Feed(in.source, now)
 	in.tell()
 }
 
 // starve ends that.
 func (in *incoming) starve(pub *publication, now int64) {
-	in.mu.Lock()
-	in.pub, in.meter = bridge.PublicationID{}, nil
-	in.mu.Unlock()
+	in.lose()
 	in.quiet(pub.id)
 	pub.tracks[trackOf(in.kind)].Starve(in.source, now)
+}
+
+// lose stops to listen for a publication. Somebody must flush the mailbox.
+func (in *incoming) lose() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.meter != nil && in.meter.Talking() {
+		in.p.post.leave(bridge.PeerHeard{Pub: in.pub})
+	}
+	in.pub, in.meter = bridge.PublicationID{}, nil
 }
 
 // quiet tells that packets have an end.
@@ -197,8 +204,14 @@ func (in *incoming) hear(now int64, l uint8, known bool, size int) {
 	in.say(c)
 }
 
-// listen notices the end of sound.
+// listen notices the end of sound, and that another peer has taken over.
 func (in *incoming) listen(now int64) {
+	if pub := in.claimed(); !pub.IsZero() && !in.source.Feeding() {
+		in.lose()
+		in.told.Store(false)
+		in.p.post.flush()
+		return
+	}
 	in.mu.Lock()
 	if in.meter == nil || !in.p.connected.Load() {
 		in.mu.Unlock()

@@ -127,7 +127,7 @@ func TestMisuse(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newSide(t, e, bridge.NewParticipantID(), bridge.PeerOptions{})
-			if err := tt.do(testContext(t), t, s); bridge.CodeOf(err) != tt.want {
+			if err := tt.do(limited(t), t, s); bridge.CodeOf(err) != tt.want {
 				t.Errorf("got %v, want %v", err, tt.want)
 			}
 		})

@@ -419,7 +419,8 @@ func (p *peer) settle(a agreed, r *routes, up bool, now int64) {
 	l := a.line
 	if l.in != nil {
 		l.in.route.Store(r.mids[l.mid])
-		if pub := l.in.claimed(); !l.incoming && !pub.IsZero() && l.receive != nil {
+		if !l.incoming && l.receive != nil {
+			l.receive.lost(l)
 			l.in.starve(l.receive.pub, now)
 		}
 	}

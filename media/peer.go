@@ -73,6 +73,7 @@ type need struct {
 	kind webrtc.RTPCodecType
 	mid  string // the line must be this one; empty: any of the kind
 	line *line  // nil: none yet
+	fed  bool   // of what is received: the publication has it
 }
 
 // receive is a claim on what the client sends.

@@ -1,6 +1,8 @@
 package media_test
 
 import (
+	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -207,4 +209,99 @@ func TestRenegotiation(t *testing.T) {
 		t.Errorf("offer:\n%s", offer)
 	}
 	must(t, c.WaitVideo(ctx, b.id.String(), 10))
+}
+
+// A client may restart ICE, as it does when its network changes.
+func TestICERestart(t *testing.T) {
+	ctx, e := testContext(t), newEngine(t)
+	a := publish(ctx, t, e, mediatest.Config{}, bridge.PeerOptions{})
+	s, c := newSide(t, e, bridge.NewParticipantID(), bridge.PeerOptions{}), newPeer(t, newClient(t, mediatest.Config{}))
+	must(t, s.Send(a.id, bridge.SendOptions{}))
+	must(t, c.Subscribe(1, 1))
+	_, first := clientOffers(ctx, t, s, c)
+	must(t, c.WaitVideo(ctx, "", 10))
+	offer, err := c.Restart(ctx)
+	must(t, err)
+	answer, err := s.Answer(ctx, bridge.SDP(offer))
+	must(t, err)
+	must(t, c.Accept(ctx, string(answer)))
+	if ufrag(first) == ufrag(string(answer)) {
+		t.Errorf("the same credentials:\n%s", answer)
+	}
+	if !strings.Contains(string(answer), "a=candidate:") {
+		t.Errorf("no candidates:\n%s", answer)
+	}
+	must(t, c.WaitVideo(ctx, "", 30))
+}
+
+func ufrag(text string) string {
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "a=ice-ufrag:") {
+			return line
+		}
+	}
+	return ""
+}
+
+func TestClientCloses(t *testing.T) {
+	ctx, e := testContext(t), newEngine(t)
+	p := publish(ctx, t, e, mediatest.Config{}, bridge.PeerOptions{})
+	p.awaitState(ctx, bridge.PeerConnected)
+	must(t, p.peer.WaitConnected(ctx))
+	must(t, p.peer.Close())
+	p.awaitState(ctx, bridge.PeerClosed)
+}
+
+// Old candidates of a peer that has lost its publication to another change
+// nothing.
+func TestOldFeederStaysOut(t *testing.T) {
+	ctx, e := testContext(t), newEngine(t)
+	owner, id := bridge.NewParticipantID(), bridge.NewPublicationID()
+	one, two := newClient(t, mediatest.Config{}), newClient(t, mediatest.Config{})
+	first, p1 := leg(t, e, one, owner, bridge.PeerOptions{})
+	second, p2 := leg(t, e, two, owner, bridge.PeerOptions{})
+	must(t, first.Receive(id, bridge.Camera))
+	clientOffers(ctx, t, first, p1)
+	_, c := subscribe(ctx, t, e, id, mediatest.Config{}, bridge.PeerOptions{})
+	must(t, waitSource(ctx, c, id.String(), one.Source()))
+	must(t, second.Receive(id, bridge.Camera))
+	clientOffers(ctx, t, second, p2)
+	must(t, waitSource(ctx, c, id.String(), two.Source()))
+	must(t, p1.WaitBitrate(ctx, 60_000)) // the old upload is not wanted any more
+
+	clientOffers(ctx, t, first, p1)
+	must(t, c.WaitVideo(ctx, "", 30))
+	must(t, first.Drop(id))
+	must(t, c.WaitVideo(ctx, "", 30))
+	if s := c.Stats()[id.String()+"/video"]; s.Last.Source != two.Source() || s.Switches != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestAdvertisedAddresses(t *testing.T) {
+	ctx := testContext(t)
+	e := newEngine(t, func(c *media.Config) {
+		c.TCP = "127.0.0.1:0"
+		c.Advertise = []string{"203.0.113.7:17000", "198.51.100.1/127.0.0.1", "192.0.2.1/10.0.0.1", "2001:db8::1"}
+	})
+	s := newSide(t, e, bridge.NewParticipantID(), bridge.PeerOptions{})
+	must(t, s.Receive(bridge.NewPublicationID(), bridge.Camera))
+	offer, err := s.Offer(ctx)
+	must(t, err)
+	udp, tcp := e.Addrs()
+	var got []string
+	for line := range strings.Lines(string(offer)) {
+		if f := strings.Fields(line); strings.HasPrefix(line, "a=candidate:") {
+			got = append(got, f[2]+" "+f[4]+":"+f[5])
+		}
+	}
+	slices.Sort(got)
+	port := func(a net.Addr) string { _, p, _ := net.SplitHostPort(a.String()); return p }
+	want := []string{
+		"tcp 198.51.100.1:" + port(tcp), "tcp 203.0.113.7:17000",
+		"udp 198.51.100.1:" + port(udp), "udp 203.0.113.7:17000",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("candidates %q, want %q", got, want)
+	}
 }

@@ -223,6 +223,7 @@ func TestRepairOverLossyNetwork(t *testing.T) {
 	must(t, c.WaitVideo(ctx, "", 30))
 	v := c.Stats()[p.id.String()+"/video"]
 	clean(t, "video", v)
+	t.Logf("%+v %+v", v, e.Stats())
 	if proxy.Drops() < 50 || v.Late == 0 {
 		t.Errorf("%d packets dropped, %d late: the network was not bad", proxy.Drops(), v.Late)
 	}

@@ -87,6 +87,9 @@ func (l wireLine) edit(m *sdp.MediaDescription) {
 			return !l.send
 		case "ssrc":
 			return !l.send || !strings.HasPrefix(a.Value, own+" ")
+		case "rtcp-fb", "extmap":
+			// We number our packets for nobody; without, clients estimate by REMB.
+			return !l.recv && (strings.HasSuffix(a.Value, " transport-cc") || strings.HasSuffix(a.Value, " "+uriTransport))
 		}
 		return false
 	})

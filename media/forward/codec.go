@@ -104,7 +104,7 @@ type descriptor struct {
 	tl0, key     uint8
 	pidAt, tl0At uint8 // where they are; 0: not there
 	keyAt        uint8
-	wide         bool // pid has 15 bits, not 7
+	wide         bool // pid has 15 bits in the packet, not 7
 }
 
 func describe(b []byte) (d descriptor) {
@@ -158,23 +158,38 @@ type shift struct {
 	tl0, key uint8
 }
 
-// rewrite copies the descriptor of a payload to dst with its numbers moved.
-func (d *descriptor) rewrite(dst, payload []byte, s shift) []byte {
-	dst = dst[:copy(dst[:d.size], payload)]
-	if d.pidAt != 0 {
-		pid := d.pid + s.pid
-		if d.wide {
-			dst[d.pidAt] = 0x80 | byte(pid>>8)
-			dst[d.pidAt+1] = byte(pid)
-		} else {
-			dst[d.pidAt] = byte(pid) & 0x7f
-		}
+// widen gives a picture id of 7 bits the upper ones that it must have, being
+// close to the one before it.
+func (d *descriptor) widen(before uint16) {
+	const half = 64
+	step := (d.pid - before) & 0x7f
+	if step >= half {
+		step -= 2 * half
 	}
+	d.pid = (before + step) & 0x7fff
+}
+
+// rewrite copies the descriptor of a payload to dst with its numbers moved.
+// Picture ids have 15 bits then: those of 7 bits would go round elsewhere.
+func (d *descriptor) rewrite(dst, payload []byte, s shift) []byte {
+	dst = append(dst[:0], payload[:d.size]...)
 	if d.tl0At != 0 {
 		dst[d.tl0At] = d.tl0 + s.tl0
 	}
 	if d.keyAt != 0 {
 		dst[d.keyAt] = dst[d.keyAt]&^0x1f | (d.key+s.key)&0x1f
 	}
+	if d.pidAt == 0 {
+		return dst
+	}
+	if !d.wide {
+		dst = append(dst, 0)
+		copy(dst[d.pidAt+1:], dst[d.pidAt:])
+	}
+	pid := d.pid + s.pid
+	dst[d.pidAt], dst[d.pidAt+1] = 0x80|byte(pid>>8), byte(pid)
 	return dst
 }
+
+// narrow reports whether there is a picture id of 7 bits.
+func (d *descriptor) narrow() bool { return d.pidAt != 0 && !d.wide }

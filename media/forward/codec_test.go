@@ -59,7 +59,8 @@ func TestRewriteDescriptor(t *testing.T) {
 		{"none", "10 aa", "10", shift{1, 1, 1}},
 		{"long picture id", "90 80 8001 aa", "90 80 8101", shift{pid: 0x100}},
 		{"long picture id goes round", "90 80 ffff aa", "90 80 8000", shift{pid: 1}},
-		{"short picture id goes round", "90 80 7f aa", "90 80 00", shift{pid: 1}},
+		{"short picture id becomes a long one", "90 80 7f aa", "90 80 8080", shift{pid: 1}},
+		{"short picture id among others", "90 f0 7f ff bf aa", "90 f0 8080 01 a1", shift{1, 2, 2}},
 		{"all", "90 f0 8001 ff bf aa", "90 f0 8003 01 a1", shift{2, 2, 2}},
 		{"temporal layer without key index", "90 20 bf aa", "90 20 bf", shift{9, 9, 9}},
 		{"TL0 only", "90 40 01 aa", "90 40 03", shift{9, 2, 9}},
@@ -87,8 +88,12 @@ func FuzzLook(f *testing.F) {
 		if d.size == 0 {
 			return
 		}
-		if got := d.rewrite(make([]byte, maxDescriptor), b, shift{}); !bytes.Equal(got, b[:d.size]) {
+		got := d.rewrite(make([]byte, maxDescriptor), b, shift{})
+		if !d.narrow() && !bytes.Equal(got, b[:d.size]) {
 			t.Errorf("%s became %x", hex.EncodeToString(b), got)
+		}
+		if again := describe(append(bytes.Clone(got), 1)); again.pid != d.pid || again.tl0 != d.tl0 || again.key != d.key || again.narrow() {
+			t.Errorf("%x became %x", b, got)
 		}
 		var p codecs.VP8Packet
 		if _, err := p.Unmarshal(b); err == nil && len(p.Payload) > 0 {

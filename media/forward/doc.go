@@ -12,7 +12,7 @@
 // Order and locks. Push of one Source is called by one goroutine. Per packet and
 // subscription it takes the Down's own mutex, which only those who answer that
 // subscription's feedback take, too. Locks are taken in the order Track, Down,
-// Layer; no method of a Writer or Upstream is called with the lock of a Track or
-// Layer held. Times are nanoseconds on a clock of the caller's that only goes
+// Layer; no method of an Upstream is called with any of them held, and a Writer's
+// with a Track's only while a new subscription catches up. Times are nanoseconds on a clock of the caller's that only goes
 // forward.
 package forward

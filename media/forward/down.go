@@ -42,7 +42,9 @@ type Down struct {
 	lastAt  int64
 	last    shift // numbers of the last payload descriptor
 
-	cut    bool // the rest of a frame is dropped
+	open   bool  // a frame has begun and not ended
+	held   int64 // since when a key frame of wanted waits for that; 0: none does
+	cut    bool  // the rest of a frame is dropped
 	cutTS  uint32
 	credit int // how many packets may be repeated
 	blank  blanker
@@ -182,7 +184,7 @@ func (d *Down) stop() {
 		return
 	}
 	d.archive(d.lastIn)
-	d.current = nil
+	d.current, d.held, d.open = nil, 0, false
 	d.now = segment{}
 }
 
@@ -216,7 +218,9 @@ func (d *Down) choose(layers []*Layer, now int64) *Layer {
 		return nil // what was sent until now, of an older source, may go on
 	}
 	l := d.pick(usable, now)
-	d.wanted = l
+	if l != d.wanted {
+		d.wanted, d.held = l, 0
+	}
 	switch {
 	case l == nil:
 		d.stop()

@@ -37,15 +37,17 @@ type Layer struct {
 	rate   atomic.Int64 // bit/s, measured
 
 	// Guards what follows, against those who answer feedback.
-	mu      sync.Mutex
-	ring    ring
-	begun   bool
-	high    uint64
-	stale   int // packets in a row that are older than the ring
-	key     keyFrame
-	missing missing
-	line    timeline
-	counts  reception
+	mu       sync.Mutex
+	ring     ring
+	begun    bool
+	high     uint64
+	stale    int // packets in a row that are older than the ring
+	key      keyFrame
+	pid      uint16 // of the newest packet
+	numbered bool   // it has one
+	missing  missing
+	line     timeline
+	counts   reception
 
 	measured struct {
 		at    int64
@@ -145,6 +147,7 @@ func (l *Layer) accept(h *Header, a Arrival) (p *packet, fresh bool) {
 	p.picture = picture{}
 	if p.n > 0 {
 		p.picture = l.Codec.look(p.payload())
+		l.widen(&p.picture.vp8, newest)
 	}
 	if p.picture.begins && l.Codec != Sound && (!l.key.known || p.ts != l.key.ts) {
 		l.key = keyFrame{known: true, seq: seq, ts: p.ts, at: a.At}
@@ -152,6 +155,19 @@ func (l *Layer) accept(h *Header, a Arrival) (p *packet, fresh bool) {
 	}
 	l.counts.add(p, h)
 	return p, fresh
+}
+
+// widen makes a picture id one of 15 bits.
+func (l *Layer) widen(d *descriptor, newest bool) {
+	if d.pidAt == 0 {
+		return
+	}
+	if d.narrow() && l.numbered {
+		d.widen(l.pid)
+	}
+	if newest {
+		l.numbered, l.pid = true, d.pid
+	}
 }
 
 // unwrap extends a sequence number.

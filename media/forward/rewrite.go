@@ -1,5 +1,7 @@
 package forward
 
+import "time"
+
 // push takes a packet of a layer that the subscription is listed with. It
 // reports whether the subscription switched to that layer.
 func (d *Down) push(l *Layer, p *packet, sent uint32) (switched bool) {
@@ -7,17 +9,38 @@ func (d *Down) push(l *Layer, p *packet, sent uint32) (switched bool) {
 	if l == d.current && p.seq > d.lastIn+jump {
 		d.stop() // the sender began anew
 	}
-	if l != d.current {
-		if l != d.wanted || !d.live || !p.picture.begins {
-			d.mu.Unlock()
-			return false
-		}
+	switch {
+	case l == d.current:
+		d.pass(l, p, sent)
+		switched = d.held != 0 && !d.open && d.swap(p.at)
+	case l != d.wanted || !d.live:
+	case d.held != 0:
+		switched = p.at-d.held > holdLimit && d.swap(p.at)
+	case !p.picture.begins:
+	case d.current != nil && d.open && !d.sound:
+		d.held = max(p.at, 1)
+	default:
 		d.enter(l, p)
+		d.pass(l, p, sent)
 		switched = true
 	}
-	d.pass(l, p, sent)
 	d.mu.Unlock()
 	return switched
+}
+
+// holdLimit is how long a key frame waits for the end of a frame of the layer
+// before.
+const holdLimit = int64(100 * time.Millisecond)
+
+// swap begins with a key frame that was held.
+func (d *Down) swap(now int64) bool {
+	l := d.wanted
+	d.held = 0
+	if d.catchUp(l, now) {
+		return true
+	}
+	l.wanted.Store(true)
+	return false
 }
 
 // enter begins a segment with a packet that begins a key frame.
@@ -34,7 +57,7 @@ func (d *Down) enter(l *Layer, p *packet) {
 		v := &p.picture.vp8
 		d.now.shift = shift{pid: d.last.pid + 1 - v.pid, tl0: d.last.tl0 + 1 - v.tl0, key: d.last.key + 1 - v.key}
 	}
-	d.current, d.lastIn, d.caught = l, p.seq-1, 0
+	d.current, d.lastIn, d.caught, d.held = l, p.seq-1, 0, 0
 }
 
 // align returns the timestamp that the first packet of a segment gets. Between
@@ -130,12 +153,12 @@ func (d *Down) send(s *segment, p *packet, time uint32, late bool) {
 		o.Padding = max(p.pad, 1)
 	}
 	v := &p.picture.vp8
-	if v.size > 0 && s.shift != (shift{}) {
+	if v.size > 0 && (s.shift != (shift{}) || v.narrow()) {
 		o.Head = v.rewrite(d.head[:], o.Body, s.shift)
 		o.Body = o.Body[v.size:]
 	}
 	if !late {
-		d.lastOut, d.lastAt, d.begun = out, p.at, true
+		d.lastOut, d.lastAt, d.begun, d.open = out, p.at, true, !p.marker
 		if int32(o.TS-d.lastTS) > 0 || d.counts.Packets == 0 {
 			d.lastTS = o.TS
 		}

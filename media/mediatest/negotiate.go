@@ -16,6 +16,15 @@ func (p *Peer) Offer(ctx context.Context) (string, error) {
 	return p.local(ctx, d)
 }
 
+// Restart makes an offer that restarts ICE.
+func (p *Peer) Restart(ctx context.Context) (string, error) {
+	d, err := p.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: true})
+	if err != nil {
+		return "", fmt.Errorf("create offer: %w", err)
+	}
+	return p.local(ctx, d)
+}
+
 // Answer takes an offer and answers it.
 func (p *Peer) Answer(ctx context.Context, offer string) (string, error) {
 	err := p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer})

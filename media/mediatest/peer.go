@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/pion/interceptor"
+	"github.com/pion/logging"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/pion/sdp/v3"
@@ -80,7 +81,9 @@ func (c *Client) api() (*webrtc.API, error) {
 	if err := webrtc.RegisterDefaultInterceptors(m, r); err != nil {
 		return nil, err
 	}
-	s := webrtc.SettingEngine{}
+	quiet := logging.NewDefaultLoggerFactory()
+	quiet.DefaultLogLevel = logging.LogLevelDisabled // what it would say is found out by waiting
+	s := webrtc.SettingEngine{LoggerFactory: quiet}
 	s.SetIncludeLoopbackCandidate(true)
 	s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
 	if c.cfg.TCP {
@@ -241,7 +244,7 @@ func (p *Peer) receive(t *webrtc.TrackRemote, r *webrtc.RTPReceiver) {
 			in.level = uint8(x.ID)
 		}
 	}
-	buf := make([]byte, 1600)
+	buf, asked := make([]byte, 1600), time.Now()
 	for {
 		n, _, err := t.Read(buf)
 		if err != nil {
@@ -259,8 +262,16 @@ func (p *Peer) receive(t *webrtc.TrackRemote, r *webrtc.RTPReceiver) {
 			}
 		})
 		in.delay = 0
+		// Like a decoder that cannot go on.
+		if now := time.Now(); in.needKey && in.stats.Frames > 0 && now.Sub(asked) > keyGap {
+			asked = now
+			_ = p.pc.WriteRTCP([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: uint32(t.SSRC())}})
+		}
 	}
 }
+
+// keyGap is the time between two requests for a key frame.
+const keyGap = 500 * time.Millisecond
 
 // Stats returns what was received so far, by stream id, slash, "audio" or
 // "video".

@@ -39,7 +39,7 @@ type Stats struct {
 
 // patience is how long a missing packet is waited for. It is longer than a
 // repair takes at any round-trip time that is tested.
-const patience = 1500 * time.Millisecond
+const patience = 4 * time.Second
 
 // receiver puts a track's packets in order and checks what they carry. It is
 // used by one goroutine.
