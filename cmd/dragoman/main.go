@@ -110,7 +110,8 @@ func newRoot() *cobra.Command {
 			"Begin with \"dragoman serve\": without a configuration it runs on this machine only.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		// A word that is near to a command is worth a hint.
+		SuggestionsMinimumDistance: 2,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
@@ -125,12 +126,16 @@ func newRoot() *cobra.Command {
 // strict makes mistakes with arguments usage errors, and does not take an unknown
 // command of a group for a wish to see its help.
 func strict(c *cobra.Command) {
-	if c.HasSubCommands() && c.HasParent() && c.RunE == nil {
+	if c.HasSubCommands() && c.RunE == nil {
 		c.Args = func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return nil
 			}
-			return fmt.Errorf("there is no command %q, see dragoman %s --help", args[0], c.Name())
+			hint := ""
+			if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+				hint = "; did you mean " + near[0] + "?"
+			}
+			return fmt.Errorf("there is no command %q%s", args[0], hint)
 		}
 		c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 	}
@@ -144,6 +149,18 @@ func strict(c *cobra.Command) {
 	}
 	for _, sub := range c.Commands() {
 		strict(sub)
+	}
+}
+
+// require makes missing flags usage errors.
+func require(c *cobra.Command, names ...string) {
+	c.PreRunE = func(c *cobra.Command, _ []string) error {
+		for _, name := range names {
+			if !c.Flags().Changed(name) {
+				return usageError{fmt.Errorf("--%s is missing\n%s", name, c.UseLine())}
+			}
+		}
+		return nil
 	}
 }
 

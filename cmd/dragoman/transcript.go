@@ -33,9 +33,7 @@ func recordCommand() *cobra.Command {
 	f.StringVar(&out, "out", "", "file to write; it must not exist")
 	f.StringVar(&dialect, "dialect", "", "what they speak, for the header of the file")
 	f.StringVar(&title, "title", "recorded", "what the file is about, for its header")
-	for _, name := range []string{"upstream", "out", "dialect"} {
-		_ = c.MarkFlagRequired(name) // fails for flags that do not exist
-	}
+	require(c, "upstream", "out", "dialect")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		world, err := transcript.Remote(upstream)
 		if err != nil {
@@ -97,7 +95,7 @@ func replayCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&target, "target", "", "the server: http, https, ws or wss, with a path to put before the scripts' own")
 	c.Flags().DurationVar(&timeout, "timeout", 10*time.Minute, "how long one file may take")
-	_ = c.MarkFlagRequired("target") // fails for flags that do not exist
+	require(c, "target")
 	c.RunE = func(c *cobra.Command, files []string) error {
 		ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
 		defer stop()
