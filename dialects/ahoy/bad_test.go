@@ -60,7 +60,7 @@ func TestBadFrames(t *testing.T) {
 		{"chat of nothing", `{"messageType":"CHAT_MESSAGE_request","transactionID":"1"}`, 400},
 		{"chat of a string", `{"messageType":"CHAT_MESSAGE_request","message":"hi","transactionID":"1"}`, 400},
 		{"chat of a number", `{"messageType":"CHAT_MESSAGE_request","message":{"text":1},"transactionID":"1"}`, 400},
-		{"chat too long", `{"messageType":"CHAT_MESSAGE_request","message":{"text":"` + strings.Repeat("x", 200_000) + `"},"transactionID":"1"}`, 400},
+		{"chat too long for what is not the form of the web client", `{"messageType":"CHAT_MESSAGE_request","message":{"text":"` + strings.Repeat("x", 200_000) + `"},"transactionID":"1"}`, 400},
 		{"create of a number", `{"messageType":"CONFERENCE_CREATE_request","conferenceID":1,"transactionID":"1"}`, 400},
 		{"create with a control character", `{"messageType":"CONFERENCE_CREATE_request","conferenceID":"a\u0000b","transactionID":"1"}`, 400},
 		{"create with a long name", `{"messageType":"CONFERENCE_CREATE_request","conferenceID":"` + long + `","transactionID":"1"}`, 400},

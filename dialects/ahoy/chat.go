@@ -28,9 +28,19 @@ func (t *seat) chat(ctx context.Context, m message) (answer, error) {
 	if !forAll {
 		return answer{}, t.session.Do(ctx, bridge.Send{Topic: chatTopic, Data: q.Message})
 	}
-	return answer{}, t.session.Do(ctx, bridge.Say{
-		ID: bridge.NewMessageID(), Text: text, Attrs: map[string]string{chatAttr: string(q.Message)},
-	})
+	say := bridge.Say{ID: bridge.NewMessageID(), Text: text}
+	if !asWrapped(q.Message, *body.Text, text) {
+		say.Attrs = map[string]string{chatAttr: string(q.Message)}
+	}
+	return answer{}, t.session.Do(ctx, say)
+}
+
+// asWrapped reports whether a message is just what wrap makes of its text, as
+// those of the web client are. Then it need not be carried beside the text.
+func asWrapped(message json.RawMessage, text, plain string) bool {
+	var all map[string]json.RawMessage
+	chat, err := chatOf(plain)
+	return err == nil && json.Unmarshal(message, &all) == nil && len(all) == 1 && chat == text
 }
 
 // unwrap returns the plain text of a chat text, and false when there is nothing
@@ -57,11 +67,17 @@ func unwrap(s string) (text string, forAll bool) {
 // wrap makes the message object of a plain text. The web client drops what is
 // not JSON.
 func wrap(s string) (json.RawMessage, error) {
-	inner, err := encode(map[string]string{"chat": s})
+	chat, err := chatOf(s)
 	if err != nil {
 		return nil, err
 	}
-	return encode(map[string]string{"text": string(inner)})
+	return encode(map[string]string{"text": chat})
+}
+
+// chatOf is what the web client makes of what its user types.
+func chatOf(s string) (string, error) {
+	b, err := encode(map[string]string{"chat": s})
+	return string(b), err
 }
 
 // said renders a chat message. There is no private chat here, and what was said

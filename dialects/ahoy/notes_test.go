@@ -2,6 +2,7 @@ package ahoy_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"dragoman/bridge"
@@ -113,12 +114,27 @@ func TestChatWithOthers(t *testing.T) {
 			{``, ""},
 			{`{"chat":""}`, ""},
 			{`""`, ""},
+			{`{"chat":"` + strings.Repeat("x", 200_000) + `"}`, strings.Repeat("x", 200_000)},
+			{`{"chat":"<ünï> & \"\\ 😀"}`, `<ünï> & "\ 😀`},
+			{`{"chat":"\u00fc"}`, "ü"},
+			{`{ "chat": "spaced" }`, "spaced"},
+			{`{"chat":"x","chat":"y"}`, "y"},
 		} {
 			g.events()
-			if s := a.status("CHAT_MESSAGE_request", object{"message": object{"text": c.sent, "more": 1}}); s != 200 {
-				t.Errorf("chat %q: %d", c.sent, s)
+			message := object{"text": c.sent}
+			if len(c.sent) < 30 {
+				message["more"] = 1
 			}
-			b.hear("CHAT_MESSAGE_indication", object{"from": object{"name": "A", "memberID": a.id}, "message": object{"text": c.sent, "more": 1}})
+			for range 2 {
+				if s := a.status("CHAT_MESSAGE_request", object{"message": message}); s != 200 {
+					t.Errorf("chat %.100q: %d", c.sent, s)
+				}
+				got := b.hear("CHAT_MESSAGE_indication", object{"from": object{"name": "A", "memberID": a.id}, "message": message})
+				if len(got["message"].(object)) != len(message) {
+					t.Errorf("the message is %v, want %v", got["message"], message)
+				}
+				delete(message, "more")
+			}
 			got := ""
 			for _, e := range g.events() {
 				if s, ok := e.(bridge.Said); ok {
@@ -126,7 +142,7 @@ func TestChatWithOthers(t *testing.T) {
 				}
 			}
 			if got != c.others {
-				t.Errorf("others read %q of %q, want %q", got, c.sent, c.others)
+				t.Errorf("others read %.100q of %.100q, want %.100q", got, c.sent, c.others)
 			}
 		}
 		g.do(bridge.Say{ID: bridge.NewMessageID(), Text: `quote " and <tag> & 😀`})
