@@ -33,7 +33,8 @@ type (
 type (
 	// Publish makes a stream of one's own known. Needs PublishAudio and
 	// PublishVideo for the tracks that a Camera has, PublishScreen for a Screen.
-	// Owner is filled in by the room. Published again, it replaces the state.
+	// Owner is filled in by the room. Published again, it replaces the state. Exists:
+	// the id is somebody else's, or of another source. TooMany: MaxPublications.
 	Publish struct{ Publication Publication }
 	// SetTrack mutes or unmutes a track of one's own. A Silenced track stays so.
 	SetTrack struct {
@@ -91,7 +92,8 @@ type (
 		Target ParticipantID
 		OK     bool
 	}
-	// SendToWaiting puts somebody back into the waiting room. Needs Admitting.
+	// SendToWaiting puts somebody back into the waiting room; it is told Knocked of
+	// itself. Needs Admitting.
 	SendToWaiting struct{ Target ParticipantID }
 	// MoveTo invites somebody to another room. Needs Managing.
 	MoveTo struct {
@@ -134,7 +136,7 @@ type (
 	}
 	// PutDoc stores a shared document. IfVersion is the version that it replaces; 0:
 	// there must be none. AnyVersion: whatever there is. No value removes it. Needs
-	// SendingData.
+	// SendingData, or to be its owner. Exists: it has another version.
 	PutDoc struct {
 		Key       string
 		Value     []byte

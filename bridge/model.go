@@ -176,8 +176,8 @@ type Spec struct {
 	ID           RoomID
 	Title        string          // shown instead of the id; empty: the id
 	About        string          // a description
-	Secrets      map[Role]Secret // see Admit
-	Default      Role            // for those who come without a secret; NoRole: see Admit
+	Secrets      map[Role]Secret // who gives one has its role, by the rule of ahoy.md 4.3; may be hashes, see LocalConfig.Check
+	Default      Role            // of those who give no secret where speakers need none; NoRole: Speaker, or Moderator if that needs none either
 	Max          int             // participants; 0: no limit
 	Ends         time.Time       // fixed end; zero: none
 	Limit        time.Duration   // from the first join ever; 0: none

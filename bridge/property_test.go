@@ -58,6 +58,7 @@ type crowd struct {
 type head struct {
 	*bridge.Session
 	view *bridgetest.View
+	pubs []bridge.PublicationID // that it ever made: nobody else knows them before they are published
 }
 
 func newCrowd(t *testing.T, seed uint64) *crowd {
@@ -134,11 +135,13 @@ func (c *crowd) step() {
 		c.read(pick(c, c.heads))
 	case n < 47:
 		c.check()
-	case n < 52:
+	case n < 55:
+		c.connect(pick(c, c.heads))
+	case n < 60:
 		_ = c.boss.Do(c.t.Context(), pick(c, c.favours())) // refused or not
 	default:
 		h := pick(c, c.heads)
-		err := h.Do(c.t.Context(), c.command())
+		err := h.Do(c.t.Context(), c.command(h))
 		if code := bridge.CodeOf(err); code == bridge.Internal || code == bridge.Unavailable {
 			c.t.Fatalf("command: %v", err)
 		}
@@ -182,8 +185,58 @@ func (c *crowd) drop(h *head) *head {
 	return h
 }
 
-// read drains a session and replays what it was told. It reports whether the seat
-// still stands.
+// connect has somebody's media come and go.
+func (c *crowd) connect(h *head) {
+	peers := c.media.Of(h.At.Self.ID)
+	if len(peers) == 0 || c.IntN(4) == 0 {
+		_, _ = h.Connect(c.t.Context(), bridge.PeerOptions{DetectMute: c.IntN(2) == 0}) // refused or not
+		return
+	}
+	for _, p := range h.Peers() {
+		pub := c.own(h)
+		switch c.IntN(8) {
+		case 0, 1:
+			_ = p.Send(pick(c, c.pubs), bridge.SendOptions{})
+		case 2, 3:
+			_ = p.Receive(pub, bridge.Camera)
+		case 4:
+			_ = p.Drop(pick(c, c.pubs))
+		case 5:
+			_ = p.Close()
+		default:
+			f := c.media.Peer(p.ID())
+			f.Fire(bridge.PeerSilence{Pub: pub, Silent: c.IntN(2) == 0})
+			f.Fire(bridge.PeerHeard{Pub: pub, Talking: c.IntN(2) == 0})
+			f.Fire(bridge.PeerTrack{Pub: pub, Live: c.IntN(2) == 0})
+		}
+	}
+}
+
+// enforced demands that media does what the room says.
+func (c *crowd) enforced(h *head, at bridge.Snapshot) {
+	c.t.Helper()
+	peers := c.media.Of(at.Self.ID)
+	if at.Waiting && len(peers) > 0 {
+		c.t.Fatalf("%s waits, and has peers", at.Self.ID)
+	}
+	for _, p := range peers {
+		if sends := p.Sends(); len(sends) > 0 && !at.Self.Can.Has(bridge.Subscribing) {
+			c.t.Fatalf("%s receives what it may not", at.Self.ID)
+		}
+	}
+	for _, p := range h.Published() {
+		for track, state := range map[bridge.Track]bridge.TrackState{bridge.Audio: p.Audio, bridge.Video: p.Video} {
+			open := c.media.Open(p.ID, track)
+			shut := state == bridge.Silenced || state == bridge.Muted && track == bridge.Video
+			if shut && open || state == bridge.Live && !open {
+				c.t.Fatalf("track %d of %+v is open: %v", track, p, open)
+			}
+		}
+	}
+}
+
+// read drains a session and replays what it was told. It reports whether nothing
+// was unread, and so nothing followed from it.
 func (c *crowd) read(h *head) bool {
 	events, err := h.Drain(c.t.Context())
 	for _, e := range events {
@@ -194,10 +247,10 @@ func (c *crowd) read(h *head) bool {
 	if err != nil {
 		c.drop(h)
 	}
-	return err == nil
+	return err == nil && len(events) == 0
 }
 
-func (c *crowd) command() bridge.Command {
+func (c *crowd) command(h *head) bridge.Command {
 	on := c.IntN(2) == 0
 	id, pub := pick(c, c.ids), pick(c, c.pubs)
 	var some []bridge.ParticipantID
@@ -218,7 +271,7 @@ func (c *crowd) command() bridge.Command {
 		bridge.RaiseHand{Up: on},
 		bridge.ReportTalking{On: on},
 		bridge.ReportQuality{Score: c.IntN(7)},
-		c.publish(), c.publish(),
+		c.publish(h), c.publish(h),
 		bridge.SetTrack{ID: pub, Track: track, Muted: on},
 		bridge.Unpublish{ID: pub},
 		bridge.Subscribe{ID: pub},
@@ -252,19 +305,24 @@ func (c *crowd) command() bridge.Command {
 	})
 }
 
-func (c *crowd) publish() bridge.Publish {
+func (c *crowd) publish(h *head) bridge.Publish {
 	p := bridge.Publication{
-		ID: bridge.NewPublicationID(), Source: bridge.Source(c.IntN(2)),
+		ID: c.own(h), Source: bridge.Source(c.IntN(2)),
 		Audio: bridge.TrackState(c.IntN(4)), Video: bridge.TrackState(c.IntN(3)),
-	}
-	if c.IntN(3) == 0 {
-		p.ID = pick(c, c.pubs)
 	}
 	if c.IntN(2) == 0 {
 		p.Layers = []bridge.Layer{{RID: "q"}, {RID: "h"}}
 	}
-	c.pubs = append(c.pubs, p.ID)
 	return bridge.Publish{Publication: p}
+}
+
+// own is the id of a stream that somebody has, had, or will have.
+func (c *crowd) own(h *head) bridge.PublicationID {
+	if len(h.pubs) == 0 || c.IntN(3) == 0 {
+		h.pubs = append(h.pubs, bridge.NewPublicationID())
+		c.pubs = append(c.pubs, h.pubs[len(h.pubs)-1])
+	}
+	return pick(c, h.pubs)
 }
 
 // favours is what the room's program does, so that not everybody is soon out.
@@ -295,7 +353,8 @@ func (c *crowd) check() {
 		for _, h := range slices.Clone(c.heads) {
 			settled = c.read(h) && settled
 		}
-		if !c.read(c.boss) {
+		settled = c.read(c.boss) && settled
+		if _, err := c.boss.Fresh(c.t.Context()); err != nil {
 			c.hire()
 			settled = false
 		}
@@ -309,6 +368,7 @@ func (c *crowd) check() {
 			c.t.Fatalf("%s: %v", h.At.Self.ID, err)
 		}
 		c.allowed(fresh)
+		c.enforced(h, fresh)
 	}
 }
 

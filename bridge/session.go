@@ -23,9 +23,12 @@ type Host interface {
 
 // JoinRequest is what a client brings when it joins.
 type JoinRequest struct {
-	Room    RoomID
-	Create  *Spec         // make the room of this, if there is none; Room names it
-	ID      ParticipantID // zero: a random one. One who is seated under it already is replaced: Relocated
+	Room   RoomID
+	Create *Spec // make the room of this, if there is none; Room names it
+	// ID is zero for a random one. One who is seated in the room under it already is
+	// replaced: its session reads Relocated and its streams end; the others are not
+	// told that it left. It is believed: never take it from a client without proof.
+	ID      ParticipantID
 	User    UserID
 	Name    string
 	Kind    Kind
