@@ -38,9 +38,7 @@ func listenUDP(addr string) (*udpSocket, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The kernel gives what it allows; less is no error.
-	_ = conn.SetReadBuffer(socketBuffer)
-	_ = conn.SetWriteBuffer(socketBuffer)
+	enlarge(conn, socketBuffer)
 	s := &udpSocket{UDPConn: conn}
 	if s.sender, err = newSender(conn); err != nil {
 		return nil, errors.Join(err, conn.Close())
