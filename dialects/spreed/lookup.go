@@ -143,9 +143,6 @@ func (s *speaker) takeNonce(ctx context.Context, d bridge.Data) error {
 // handOver gives all that this session has to its client's new connection, and
 // ends (reference 4.1).
 func (s *speaker) handOver(ctx context.Context, d bridge.Data) error {
-	// The old connection may be about to end: that must not keep the answer back.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
-	defer cancel()
 	a := answer{OK: true, Rev: s.rev, Fans: s.fans}
 	switch {
 	case s.at != nil:

@@ -190,7 +190,16 @@ func (s *speaker) Frame(ctx context.Context, c *dialects.Conn, f dialects.Frame)
 		c.Refused()
 		return nil
 	}
+	ctx, cancel := steady(ctx)
+	defer cancel()
 	return h(s, ctx, r)
+}
+
+// steady returns a context that goes on when the connection ends. What a client says
+// last (Bye to everybody, and then the socket is closed) is to be done, and what was
+// begun is to be finished, for the client may come back.
+func steady(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), steadyTime)
 }
 
 func (s *speaker) onSelf(_ context.Context, r wire.Request) error { return s.reply(r.Iid, s.self()) }
@@ -204,6 +213,8 @@ func (s *speaker) onAlive(_ context.Context, r wire.Request) error {
 
 // Event implements dialects.Speaker.
 func (s *speaker) Event(ctx context.Context, _ *dialects.Conn, x *bridge.Session, e bridge.Event) error {
+	ctx, cancel := steady(ctx)
+	defer cancel()
 	switch {
 	case x == s.house || x == s.index:
 		if d, ok := e.(bridge.Data); ok {

@@ -16,6 +16,7 @@ const (
 	handoverTime    = 10 * time.Second    // a client that came back may take to say Hello
 	askTime         = 2 * time.Second     // another session may take to answer
 	negotiationTime = 10 * time.Second    // the engine may take for one description
+	steadyTime      = 30 * time.Second    // one document or event may take in all
 	answerTime      = 35 * time.Second    // a client may take to answer, with its user
 	consentTime     = 40 * time.Second    // the other side of a call may take in all
 	idleTime        = 5 * time.Second     // a client may take to call after a Conference document (14.14)

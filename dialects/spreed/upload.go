@@ -52,6 +52,11 @@ func (u *upload) prepare(ctx context.Context, l *leg) {
 	if others >= spares && u.m.key.automatic() {
 		return // another can be called anew when it comes to that
 	}
+	u.hold(l)
+}
+
+// hold has a leg receive for nobody, so that it can be taken over to.
+func (u *upload) hold(l *leg) {
 	id := bridge.NewPublicationID()
 	if err := l.peer.Receive(id, bridge.Camera); err != nil {
 		_ = u.m.s.gentle(err)
@@ -94,7 +99,12 @@ func (u *upload) take(ctx context.Context, l *leg) {
 		_ = u.m.s.gentle(err)
 		return
 	}
+	old := u.on
 	u.on, l.takes = l, true
+	if old != nil && old != l && old.takes { // it may come back
+		_ = u.m.s.gentle(old.peer.Drop(u.id))
+		u.hold(old)
+	}
 	off := [2]bool{u.off[0] && !l.live[0], u.off[1] && !l.live[1]}
 	if off != u.off {
 		u.off = off

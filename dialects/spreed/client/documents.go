@@ -38,13 +38,25 @@ func (c *Client) frame(data []byte) {
 	if json.Unmarshal(data, &r) != nil {
 		return
 	}
-	if h := handlers()[wire.TypeOf(r.Data)]; h != nil {
+	kind := wire.TypeOf(r.Data)
+	if isRoom(r.Data) {
+		kind = wire.TypeRoom
+	}
+	if h := handlers()[kind]; h != nil {
 		h(c, r)
 	}
 	if ch := c.replies[r.Iid]; r.Iid != "" && ch != nil {
 		delete(c.replies, r.Iid)
 		ch <- replyOf(r.Data)
 	}
+}
+
+// isRoom reports whether a document is a Room: its Type is the type of the room, so
+// that in a room of type Conference it says Conference. The web client takes it for
+// an empty one of those (5.4).
+func isRoom(doc []byte) bool {
+	var d struct{ Name *string }
+	return json.Unmarshal(doc, &d) == nil && d.Name != nil
 }
 
 func replyOf(doc []byte) reply {
