@@ -106,7 +106,7 @@ func (b *Bandwidth) Sent(now time.Duration, seq uint16, size int) {
 // REMB implements Estimator.
 func (b *Bandwidth) REMB(now time.Duration, bps int) {
 	told := math.Max(float64(bps), floor)
-	limit := told < 1.3*b.sent.rate(now) // of the path; otherwise of what is sent
+	limit := told < 1.1*b.sent.rate(now) // of the path; otherwise of what is sent
 	switch {
 	case limit && (told < b.rate || b.rate == 0 || now-b.cutAt >= shaken):
 		b.rate, b.moved = told, now
