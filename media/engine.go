@@ -246,6 +246,11 @@ func (e *Engine) api(p *peer) (*webrtc.API, error) {
 	s.SetICETimeouts(disconnectAfter, max(p.timeout()-disconnectAfter, disconnectAfter), keepalive)
 	s.SetSRTPProtectionProfiles(
 		dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AEAD_AES_256_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80)
+	// The DTLS server chooses the SRTP profile, and browsers would choose the dear
+	// one. An offerer that insists on being the server is answered otherwise: peer.active.
+	if err := s.SetAnsweringDTLSRole(webrtc.DTLSRoleServer); err != nil {
+		return nil, fmt.Errorf("set the DTLS role: %w", err)
+	}
 	s.SetDTLSInsecureSkipHelloVerify(true) // ICE has verified the address
 	s.SetDTLSRetransmissionInterval(dtlsRetry)
 	s.SetSCTPMaxMessageSize(maxMessage)

@@ -214,6 +214,9 @@ func (p *peer) Answer(ctx context.Context, offer bridge.SDP) (out bridge.SDP, er
 
 // setRemote gives Pion a description of the client's.
 func (p *peer) setRemote(kind webrtc.SDPType, lifted sdp.Lifted, theirs sdp.Summary) error {
+	if first := p.pc.CurrentRemoteDescription() == nil; first {
+		p.active = slices.ContainsFunc(theirs.Media, func(m sdp.Media) bool { return m.Setup == "passive" })
+	}
 	for _, what := range lifted.Dropped {
 		p.log.Debug("left out of a description", "what", what)
 	}

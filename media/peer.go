@@ -37,8 +37,9 @@ type peer struct {
 
 	// Held by one method that negotiates or claims, so that they follow each other.
 	// Taken before mu.
-	turn sync.Mutex
-	next candidates
+	turn   sync.Mutex
+	next   candidates
+	active bool // we are the DTLS client, because the client insists
 
 	mu       sync.Mutex // guards what follows
 	closed   bool

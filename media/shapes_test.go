@@ -303,3 +303,25 @@ func TestAdvertisedAddresses(t *testing.T) {
 		t.Errorf("candidates %q, want %q", got, want)
 	}
 }
+
+// Who is the DTLS server chooses the cipher. We want to, but do not insist.
+func TestDTLSRoles(t *testing.T) {
+	for _, tt := range []struct{ offered, answered string }{{"actpass", "passive"}, {"passive", "active"}, {"active", "passive"}} {
+		t.Run(tt.offered, func(t *testing.T) {
+			ctx, e := testContext(t), newEngine(t)
+			setup := func(text string) string { return strings.ReplaceAll(text, "a=setup:actpass", "a=setup:"+tt.offered) }
+			c := newPeer(t, newClient(t, mediatest.Config{Munge: setup}))
+			s := newSide(t, e, bridge.NewParticipantID(), bridge.PeerOptions{})
+			must(t, c.Publish(true, true))
+			must(t, c.OpenChannel("default"))
+			for range 2 { // and so it stays
+				_, answer := clientOffers(ctx, t, s, c)
+				if n := strings.Count(answer, "a=setup:"+tt.answered); n != 3 {
+					t.Errorf("answer:\n%s", answer)
+				}
+				s.awaitState(ctx, bridge.PeerConnected)
+				must(t, c.WaitConnected(ctx))
+			}
+		})
+	}
+}

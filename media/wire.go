@@ -35,6 +35,11 @@ func (p *peer) wire(text string, lines []wireLine) (string, error) {
 	}
 	next := 0
 	for i, m := range d.MediaDescriptions {
+		for j := range m.Attributes {
+			if a := &m.Attributes[j]; a.Key == "setup" && a.Value == "passive" && p.active {
+				a.Value = "active"
+			}
+		}
 		if m.MediaName.Media != "audio" && m.MediaName.Media != "video" {
 			p.candidatesOf(m)
 			continue
