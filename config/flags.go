@@ -9,8 +9,9 @@ import (
 // AddFlags adds a flag for every key that one line can say. Secrets have none:
 // the arguments of a process can be read by others; their files have.
 func AddFlags(to *pflag.FlagSet, sections []Section) {
+	docs := reference()
 	add := func(one leaf) {
-		name, usage := FlagName(one.path), reference()[docKey(one.path)].short()
+		name, usage := FlagName(one.path), docs[docKey(one.path)].short()
 		switch {
 		case isSections(one.value.Type()):
 		case one.value.Type() == secretType:

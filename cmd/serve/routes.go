@@ -68,7 +68,7 @@ func (s *Server) adminPage() (http.Handler, error) {
 	mux := http.NewServeMux()
 	d := admin.New(admin.Config{
 		Keys: keys, Open: s.cfg.Dev, Local: s.rooms, Ready: s.ready, Started: s.up.Load,
-		Metrics: s.metrics(), Version: s.version,
+		Metrics: s.metrics(), Version: s.version, Traffic: s.traffic,
 		Ways: func(room bridge.RoomID) []admin.Way {
 			var out []admin.Way
 			for _, w := range s.ways(nil, room) {
@@ -79,6 +79,34 @@ func (s *Server) adminPage() (http.Handler, error) {
 	})
 	return mux, d.Mount(mux, dialects.Env{Host: s.rooms, Log: s.log.With("dialect", d.Name())})
 }
+
+// traffic counts what each publication has brought to this node.
+func (s *Server) traffic() []admin.Traffic {
+	s.mu.Lock()
+	engine := s.engine
+	s.mu.Unlock()
+	if engine == nil {
+		return nil
+	}
+	var all []admin.Traffic
+	for _, p := range engine.PeerStats() {
+		for _, in := range p.Receives {
+			if in.Publication.IsZero() {
+				continue
+			}
+			t := admin.Traffic{Stream: in.Publication.String(), Track: tracks[in.Track], Layers: []admin.LayerTraffic{}}
+			for _, l := range in.Layers {
+				t.Layers = append(t.Layers, admin.LayerTraffic{
+					RID: l.RID, Width: l.Width, Height: l.Height, Packets: l.Packets, Bytes: l.Bytes, Lost: l.Lost,
+				})
+			}
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
+var tracks = map[bridge.Track]string{bridge.Audio: "audio", bridge.Video: "video"}
 
 // ready says why the server should get no new clients.
 func (s *Server) ready() error {

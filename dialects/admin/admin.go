@@ -37,6 +37,8 @@ type Config struct {
 	Metrics http.Handler
 	// Ways says how to reach a room from each dialect; may be nil.
 	Ways func(bridge.RoomID) []Way
+	// Traffic counts what the publications of this node bring; may be nil.
+	Traffic func() []Traffic
 	// Version is shown on the page.
 	Version string
 }
@@ -90,6 +92,7 @@ func (d *Dialect) Mount(mux *http.ServeMux, env dialects.Env) error {
 		"GET /api/v1/rooms/{room}/card":  d.card,
 		"GET /api/v1/events":             d.events,
 		"GET /api/v1/version":            d.version,
+		"GET /api/v1/traffic":            d.traffic,
 		"POST /api/v1/rooms":             d.create,
 		"DELETE /api/v1/rooms/{room}":    d.close,
 		"POST /api/v1/rooms/{room}/kick": d.kick,

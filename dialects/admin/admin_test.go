@@ -51,6 +51,9 @@ func start(t *testing.T, change func(*Config)) *node {
 		Ways: func(id bridge.RoomID) []Way {
 			return []Way{{Dialect: "toy", How: "by hand", URL: "ws://x/", Room: string(id)}}
 		},
+		Traffic: func() []Traffic {
+			return []Traffic{{Stream: "s", Track: "video", Layers: []LayerTraffic{{RID: "h", Width: 640, Bytes: 7}}}}
+		},
 		Version: "v1",
 	}
 	if change != nil {
@@ -192,6 +195,19 @@ func next[E bridge.Event](t *testing.T, s *bridge.Session) E {
 		case <-time.After(5 * time.Second):
 			t.Fatalf("no %T came", *new(E))
 		}
+	}
+}
+
+func TestTraffic(t *testing.T) {
+	n := start(t, nil)
+	var out struct{ Traffic []Traffic }
+	n.want(200, "GET", "/api/v1/traffic", "", &out)
+	if len(out.Traffic) != 1 || out.Traffic[0].Track != "video" || out.Traffic[0].Layers[0].Bytes != 7 {
+		t.Errorf("%+v", out)
+	}
+	none := start(t, func(c *Config) { c.Traffic = nil })
+	if _, text := none.do("GET", "/api/v1/traffic", full, ""); !strings.Contains(text, `"traffic": []`) {
+		t.Errorf("%s", text)
 	}
 }
 

@@ -49,6 +49,16 @@ func (d *Dialect) card(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// traffic tells what the publications of this node bring.
+func (d *Dialect) traffic(w http.ResponseWriter, _ *http.Request) error {
+	all := []Traffic{}
+	if d.cfg.Traffic != nil {
+		all = append(all, d.cfg.Traffic()...)
+	}
+	answer(w, http.StatusOK, map[string]any{"traffic": all})
+	return nil
+}
+
 func (d *Dialect) version(w http.ResponseWriter, _ *http.Request) error {
 	answer(w, http.StatusOK, map[string]string{"version": d.cfg.Version})
 	return nil

@@ -52,6 +52,24 @@ type Stream struct {
 	Video  string `json:"video"`
 }
 
+// Traffic counts what has come of one track of a publication.
+type Traffic struct {
+	Stream string         `json:"stream"` // id of the publication
+	Track  string         `json:"track"`
+	Layers []LayerTraffic `json:"layers"` // one without simulcast
+}
+
+// LayerTraffic counts what has come of one layer. What only rises is counted
+// since the layer began; whoever wants rates asks twice.
+type LayerTraffic struct {
+	RID     string `json:"rid"`
+	Width   int    `json:"width"`
+	Height  int    `json:"height"`
+	Packets uint64 `json:"packets"`
+	Bytes   uint64 `json:"bytes"`
+	Lost    uint64 `json:"lost"` // packets
+}
+
 var (
 	roleNames   = []string{bridge.NoRole: "", bridge.Listener: "listener", bridge.Speaker: "speaker", bridge.Moderator: "moderator"}
 	kindNames   = []string{bridge.Person: "person", bridge.Guest: "guest", bridge.Phone: "phone", bridge.Federated: "federated", bridge.Recorder: "recorder", bridge.Service: "service"}

@@ -30,13 +30,54 @@ async function act(method, path, body) {
 const inRoom = (id, rest) => "rooms/" + encodeURIComponent(id) + rest;
 
 function tracks(p) {
-  const parts = p.streams.map((s) => {
-    const what = [];
-    if (s.audio !== "absent") what.push("audio " + s.audio);
-    if (s.video !== "absent") what.push("video " + s.video);
-    return s.source + ": " + (what.join(", ") || "nothing yet");
+  if (!p.streams.length) return ["–"];
+  return p.streams.map((s) => {
+    const what = ["audio", "video"].filter((t) => s[t] !== "absent").map((t) => `${t} ${s[t]}${rate(s.id, t)}`);
+    return el("div", {}, s.source + ": " + (what.join(", ") || "nothing yet"));
   });
-  return parts.join("; ") || "–";
+}
+
+let rates = new Map(); // "<stream> <track>" → text
+let counted = null; // the last answer, and when it came
+
+function rate(stream, track) {
+  const r = rates.get(stream + " " + track);
+  return r ? ` (${r})` : "";
+}
+
+// sum adds up what all layers of a track have brought.
+function sum(t) {
+  const s = { bytes: 0, packets: 0, lost: 0, size: "", layers: t.layers.length };
+  for (const l of t.layers) {
+    s.bytes += l.bytes;
+    s.packets += l.packets;
+    s.lost += l.lost;
+    if (l.height) s.size = `${l.width}×${l.height}`; // the last layer is the highest
+  }
+  return s;
+}
+
+async function traffic() {
+  if (document.hidden || !rooms.size) return;
+  let answer;
+  try { answer = await (await call("GET", "traffic")).json(); } catch { return; }
+  const now = { at: performance.now(), by: new Map(answer.traffic.map((t) => [t.stream + " " + t.track, sum(t)])) };
+  if (counted) {
+    rates = new Map();
+    const seconds = (now.at - counted.at) / 1000;
+    for (const [id, s] of now.by) {
+      const before = counted.by.get(id);
+      if (!before || s.bytes < before.bytes) continue;
+      const packets = s.packets - before.packets, lost = Math.max(0, s.lost - before.lost);
+      const parts = [`${Math.round((s.bytes - before.bytes) * 8 / seconds / 1000)} kbit/s`];
+      if (s.size) parts.push(s.size);
+      if (s.layers > 1) parts.push(`${s.layers} layers`);
+      if (lost) parts.push(`${(100 * lost / (packets + lost)).toFixed(1)} % lost`);
+      rates.set(id, parts.join(", "));
+    }
+    draw();
+  }
+  counted = now;
 }
 
 function row(room, p) {
@@ -46,7 +87,7 @@ function row(room, p) {
     if (on) name.append(" ", el("span", { className: "badge" }, text));
   }
   return el("tr", {}, name,
-    el("td", {}, p.dialect), el("td", {}, p.role), el("td", {}, tracks(p)),
+    el("td", {}, p.dialect), el("td", {}, p.role), el("td", {}, ...tracks(p)),
     el("td", {}, new Date(p.joined).toLocaleTimeString()),
     el("td", { className: "actions" },
       el("button", {
@@ -218,4 +259,5 @@ $("create").onsubmit = (e) => {
 };
 health();
 setInterval(health, 5000);
+setInterval(traffic, 2000);
 main();

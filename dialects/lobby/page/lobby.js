@@ -130,7 +130,9 @@ async function join() {
         await client.join();
         break;
       } catch (e) {
-        client.leave();
+        const refused = client;
+        client = null; // what it still says is nobody's business
+        refused.leave();
         if (e.code !== "password") throw e;
         const answer = await ask("This room needs a password", e.message);
         if (answer === null) throw e;
