@@ -41,25 +41,26 @@ func (s *speaker) onChat(ctx context.Context, r wire.Request) error {
 		return s.shout(ctx, c)
 	}
 	s.counts.unicastChats.Add(1)
-	to, ok := s.forms.parse(c.To)
-	var x *member
-	if s.at != nil {
-		x = s.at.members[to.id]
-	}
-	switch {
-	case m.Status != nil && m.Status.ContactRequest != nil:
-		if ok && !to.virtual {
-			return s.sendContact(ctx, to.id, c)
-		}
+	return s.address(ctx, c)
+}
+
+// address sends a private document to whom it is for. What is for nobody is
+// confirmed like everything else.
+func (s *speaker) address(ctx context.Context, c wire.Chat) error {
+	to, ok := s.route(c.To)
+	switch contact := c.Chat.Status != nil && c.Chat.Status.ContactRequest != nil; {
+	case contact && ok && !to.to.virtual:
+		return s.sendContact(ctx, to.to.id, c)
+	case contact:
 		return nil
-	case ok && x != nil && x.virtual() == to.virtual:
-		return s.at.whisper(ctx, x, c, nil)
-	case ok && !to.virtual:
-		if err := s.pass(ctx, to.id, c); err != nil {
+	case ok && to.x != nil:
+		return s.at.whisper(ctx, to.x, c, nil)
+	case ok:
+		if err := s.pass(ctx, to.to.id, c); err != nil {
 			return err
 		}
 	}
-	return s.sent(c.To, m.Mid)
+	return s.sent(c.To, c.Chat.Mid)
 }
 
 // sent confirms a private message, also one to nobody.

@@ -101,30 +101,39 @@ func (s *speaker) fail(ctx context.Context, t ticket, e wire.Error) error {
 // judge tells what speaks against letting a client in, as far as it can be told
 // before it tries.
 func (s *speaker) judge(ctx context.Context, t ticket) *wire.Error {
-	no := func(e wire.Error) *wire.Error { return &e }
 	info, err := s.env.Host.Lookup(ctx, t.room)
 	exists := err == nil
+	if !exists && bridge.CodeOf(err) != bridge.NotFound {
+		e := refusal(err)
+		return &e
+	}
 	u := s.cfg.Users
+	if u.Enabled && s.user == "" && (u.AuthorizeRoomJoin || u.AuthorizeRoomCreation && !exists) {
+		e := refused(codeNeedsAccount, "this room is for users only")
+		return &e
+	}
+	if e := judgePIN(t, info, exists); e != nil {
+		return e
+	}
+	if exists && (s.at != nil || s.back != nil) {
+		return s.probe(ctx, t)
+	}
+	return nil
+}
+
+// judgePIN tells what is wrong with credentials before they are tried (reference 6).
+func judgePIN(t ticket, info bridge.Info, exists bool) *wire.Error {
+	e := refused(codeNoCredentials, "the room has no PIN")
 	switch {
-	case !exists && bridge.CodeOf(err) != bridge.NotFound:
-		return no(refusal(err))
-	case u.Enabled && s.user == "" && (u.AuthorizeRoomJoin || u.AuthorizeRoomCreation && !exists):
-		return no(refused(codeNeedsAccount, "this room is for users only"))
-	case !exists && t.gave && t.secret == "":
-		return no(refused(codeNoCredentials, "the room has no PIN"))
-	case !exists:
+	case !t.gave:
 		return nil
-	case t.gave && len(info.Secured) == 0:
-		return no(refused(codeNoCredentials, "the room has no PIN"))
-	case t.gave && t.secret == "" && !needsSecret(info):
-		return no(refused(codeNoCredentials, "the room needs no PIN"))
-	case t.gave && t.secret == "":
-		return no(refused(codeBadCredentials, "the PIN is wrong"))
-	}
-	if s.at == nil && s.back == nil {
+	case exists && len(info.Secured) == 0:
+	case t.secret != "":
 		return nil
+	case needsSecret(info):
+		e = refused(codeBadCredentials, "the PIN is wrong")
 	}
-	return s.probe(ctx, t)
+	return &e
 }
 
 // needsSecret reports whether nobody comes in without a secret: then a room has

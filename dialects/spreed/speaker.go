@@ -293,7 +293,7 @@ func (s *speaker) Close(ctx context.Context, c *dialects.Conn, err error) {
 // tries to, also after it has given up on a slow connection by itself.
 func lost(err error) bool {
 	e, closed := errors.AsType[*websocket.CloseError](err)
-	return errors.Is(err, dialects.ErrGone) && !(closed && e.Code == websocket.CloseGoingAway)
+	return errors.Is(err, dialects.ErrGone) && (!closed || e.Code != websocket.CloseGoingAway)
 }
 
 // farewell tells the sessions that asked for it that this one has ended (reference
@@ -337,14 +337,6 @@ func (s *speaker) gentle(err error) error {
 		s.c.Log.Debug("refused", "code", bridge.CodeOf(err), "err", err)
 	}
 	return nil
-}
-
-// forget takes a question back.
-func (s *speaker) forgetAsked(n uint64) {
-	if a := s.asked[n]; a != nil {
-		a.expire()
-		delete(s.asked, n)
-	}
 }
 
 // addFan notes who wants to be told of the end of this session.

@@ -167,14 +167,12 @@ func everything() (all []string) {
 	}
 	add("sent Bye", "busy reject pickuptimeout abort ringertimeout failed error unsupported usermedia unload")
 	add("heard Bye", "busy reject pickuptimeout abort ringertimeout failed error unsupported usermedia unload")
-	for _, r := range []string{
+	all = append(all,
 		"GET /api/v1/config 200", "POST /api/v1/rooms 200", "POST /api/v1/tokens 200", "POST /api/v1/tokens 403",
 		"POST /api/v1/tokens 413", "PATCH /api/v1/sessions/ 200", "PATCH /api/v1/sessions/ 403", "POST /api/v1/users 200",
 		"POST /api/v1/users 400", "POST /api/v1/users 403", "GET /api/v1/stats 200", "GET /.well-known/spreed-configuration 200",
 		"GET /robots.txt 200", "GET /favicon.ico 204", "GET /static/img/buddy/ 200", "GET /static/img/buddy/ 404", "GET /ws 400", "POST /ws 405",
-	} {
-		all = append(all, r)
-	}
+	)
 	slices.Sort(all)
 	return slices.Compact(all)
 }

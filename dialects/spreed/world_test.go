@@ -53,7 +53,6 @@ func (g *gate) Failed(bridge.Credentials) { g.failed++ }
 // actor is a participant of another dialect, or the operator.
 type actor struct {
 	*bridge.Session
-	heard   []string
 	streams map[string]bridge.PublicationID
 }
 

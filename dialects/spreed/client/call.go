@@ -29,7 +29,7 @@ func (x *call) close() {
 		x.timer()
 	}
 	if x.peer != nil {
-		x.peer.Close()
+		_ = x.peer.Close() // it is given up
 	}
 }
 
@@ -117,22 +117,25 @@ func (c *Client) onOffer(r wire.Received) {
 	switch {
 	case c.cfg.Peers == nil:
 		c.bye(r.From, "usermedia")
-		return
 	case live != nil && live.connected && !live.lost:
 		c.hangUp(r.From, "unsupported") // renegotiation is off
-		return
-	case d.Conference != "":
-		if c.room == nil || c.room.conference != d.Conference {
-			if !c.cfg.Idle || len(c.calls) > 0 {
-				c.bye(r.From, "busy")
-				return
-			}
-		}
-	case len(c.calls) > 0 && (live == nil || !live.lost):
+	case c.busy(live, d.Conference):
 		c.bye(r.From, "busy")
-		return
+	default:
+		c.ring(r.From, d)
 	}
-	c.ring(r.From, d)
+}
+
+// busy reports whether an offer is refused because of other calls. One of another
+// conference always is (12.1).
+func (c *Client) busy(live *call, conference string) bool {
+	if conference == "" {
+		return len(c.calls) > 0 && (live == nil || !live.lost)
+	}
+	if c.room != nil && c.room.conference == conference {
+		return false
+	}
+	return !c.cfg.Idle || len(c.calls) > 0
 }
 
 // ring takes a call, at once or when the user does.

@@ -95,7 +95,7 @@ func (c *Client) onTokenOffer(from string, d wire.Description) {
 	}
 	t.peer = peer
 	if old := c.shares[t.key]; old != nil {
-		old.peer.Close()
+		_ = old.peer.Close() // it is given up
 	}
 	c.shares[t.key] = t
 	sdp, err := peer.Answer(c.ctx, d.SDP)
@@ -152,7 +152,7 @@ func (c *Client) endToken(t *tokenPeer) {
 		kind = "viewer-gone"
 	}
 	c.note(Entry{Kind: kind, From: t.key.remote, Text: t.token})
-	t.peer.Close()
+	_ = t.peer.Close() // it is given up
 	delete(c.views, t.key)
 	delete(c.shares, t.key)
 }
@@ -179,6 +179,6 @@ func (c *Client) endScreens() {
 
 func (c *Client) closeTokens(m map[tokenKey]*tokenPeer) {
 	for _, t := range m {
-		t.peer.Close()
+		_ = t.peer.Close() // it is given up
 	}
 }
