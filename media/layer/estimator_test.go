@@ -133,7 +133,7 @@ func (p *path) feedback(now time.Duration) *rtcp.TransportLayerCC {
 	cc := &rtcp.TransportLayerCC{BaseSequenceNumber: report[0].seq, PacketStatusCount: uint16(n)}
 	vector := &rtcp.StatusVectorChunk{SymbolSize: rtcp.TypeTCCSymbolSizeTwoBit}
 	for _, f := range report {
-		symbol := uint16(rtcp.TypeTCCPacketNotReceived)
+		symbol := rtcp.TypeTCCPacketNotReceived
 		if f.arrives > 0 {
 			symbol = rtcp.TypeTCCPacketReceivedLargeDelta
 			remote := f.arrives + ahead
