@@ -121,6 +121,9 @@ func (m Matrix) String() string {
 	label := func(x Member) string { return x.Name + " (" + x.Dialect + ")" }
 	for _, x := range m.members {
 		width = max(width, len(label(x)))
+		for _, r := range m.got[x.Name] {
+			width = max(width, len(r.String()))
+		}
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-*s", width, "who got whom")
