@@ -37,14 +37,14 @@ func (k *calls) track(ctx context.Context, e bridge.PeerTrack) error {
 }
 
 // channel takes in that a data channel opened or closed.
-func (k *calls) channel(_ context.Context, e bridge.PeerChannel) error {
+func (k *calls) channel(ctx context.Context, e bridge.PeerChannel) error {
 	l := k.of(e.Peer)
 	if l == nil || e.Label != wire.Channel {
 		return nil
 	}
 	l.open = e.Open
 	if e.Open {
-		k.m.screens.tell(l) // also to those who come late (reference 14.12)
+		k.m.screens.tell(ctx, l) // also to those who come late (reference 14.12)
 		if l.who.virtual() && l.who.Talking {
 			k.talk(l, true)
 		}

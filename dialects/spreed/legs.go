@@ -36,6 +36,8 @@ type leg struct {
 	takes      bool                 // the client sends on it
 	spare      bridge.PublicationID // for what it sends, while that is taken elsewhere
 	live       [2]bool              // which tracks come, per bridge.Track
+	screen     string               // token of the Spreed client's screen that was announced last
+	late       []byte               // that announcement, until the channel is open
 	stop       func()               // takes the timer back
 }
 

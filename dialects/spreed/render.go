@@ -236,7 +236,7 @@ func (m *meeting) data(ctx context.Context, e bridge.Data) error {
 	case topicBye:
 		return m.calls.byeFrom(ctx, x, e.Data)
 	case topicChannel:
-		m.calls.pass(x, e.Data)
+		m.screens.copied(x, e.Data)
 	}
 	return nil
 }

@@ -67,15 +67,55 @@ func (v *screens) announce(p bridge.Publication) {
 	}
 }
 
-// tell tells the screens of a member on a leg that was just opened.
-func (v *screens) tell(l *leg) {
+// tell tells the screens of a member on a leg that was just opened, and the
+// client's own to the member.
+func (v *screens) tell(ctx context.Context, l *leg) {
 	if !l.who.virtual() {
+		if l.late != nil {
+			v.m.calls.pass(l.who, l.late)
+			l.late = nil
+		}
+		v.repeat(ctx, l.who)
 		return
 	}
 	for _, p := range v.m.streams {
 		if p.Owner == l.who.ID && p.Source == bridge.Screen {
 			v.say(l, p)
 		}
+	}
+}
+
+// repeat announces the client's screen to another Spreed client. The client does
+// so itself when the call connects, but to a channel that is not open yet then, and
+// it does not try again (reference 11.1).
+func (v *screens) repeat(ctx context.Context, x *member) {
+	if v.own == nil {
+		return
+	}
+	doc, err := json.Marshal(wire.ChannelDocument{
+		Type: wire.TypeScreenshare, Screenshare: &wire.Screenshare{ID: v.own.token},
+	})
+	if err == nil {
+		_ = v.m.s.gentle(v.m.session.Do(ctx, bridge.Send{To: x.ID, Topic: topicChannel, Data: doc}))
+	}
+}
+
+// copied takes a document of another Spreed client for the leg with it. A screen is
+// announced once, as soon as the channel is open: clients that are told twice show it
+// twice.
+func (v *screens) copied(x *member, doc []byte) {
+	d, err := wire.DecodeChannel(doc)
+	if err != nil || d.Type != wire.TypeScreenshare || d.Screenshare == nil {
+		v.m.calls.pass(x, doc)
+		return
+	}
+	l := v.m.calls.legs[x.ID]
+	if l == nil || l.screen == d.Screenshare.ID {
+		return
+	}
+	l.screen, l.late = d.Screenshare.ID, nil
+	if !v.m.calls.pass(x, doc) {
+		l.late = doc
 	}
 }
 
