@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"reflect"
@@ -60,6 +61,26 @@ type Loaded struct {
 	Unused []string
 
 	sections []Section
+	in       *layers
+}
+
+// Explain says where in the configuration the cause of an error is that a dialect
+// found in its own section: "dialect ahoy: room.max_member: …". Other errors are
+// returned as they are.
+func (l *Loaded) Explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	rest, ok := strings.CutPrefix(err.Error(), "dialect ")
+	name, text, found := strings.Cut(rest, ": ")
+	if _, ours := errors.AsType[Problems](err); ours || !ok || !found || !slices.Contains(sectionNames(l.sections), name) {
+		return err
+	}
+	path := join("dialects", name)
+	if key, why, ok := strings.Cut(text, ": "); ok && !strings.ContainsAny(key, " \"") {
+		path, text = join(path, key), why
+	}
+	return Problems{{Path: path, Where: l.in.where(path), Text: text}}
 }
 
 // Load reads a configuration and checks it. An error that is a Problems says
@@ -78,6 +99,7 @@ func Load(o Options) (*Loaded, error) {
 		l.Dialects = append(l.Dialects, d)
 	}
 	in := &layers{viper: viper.New(), flags: o.Flags, origins: l.Origins}
+	l.in = in
 	if o.File != "" {
 		data, err := os.ReadFile(o.File)
 		if err != nil {

@@ -57,7 +57,7 @@ func configCheck() *cobra.Command {
 			return err
 		}
 		if err := serve.Check(loaded.Config); err != nil {
-			return asProblems(err)
+			return loaded.Explain(err)
 		}
 		for _, name := range loaded.Unused {
 			c.PrintErrf("%s means nothing\n", name)
@@ -70,15 +70,6 @@ func configCheck() *cobra.Command {
 		return err
 	}
 	return c
-}
-
-// asProblems gives what a dialect says of its section the same exit code as the
-// rest.
-func asProblems(err error) error {
-	if p, ok := errors.AsType[config.Problems](err); ok {
-		return p
-	}
-	return config.Problems{{Text: err.Error()}}
 }
 
 func configDocs() *cobra.Command {

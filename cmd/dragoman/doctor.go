@@ -55,7 +55,7 @@ func doctorCommand() *cobra.Command {
 			return err
 		}
 		if err := serve.Check(loaded.Config); err != nil {
-			return asProblems(err)
+			return loaded.Explain(err)
 		}
 		p := &patient{cfg: loaded.Config, now: time.Now()}
 		found := []finding{{What: "configuration", Grade: "ok", Text: "is right"}}

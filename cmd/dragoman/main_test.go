@@ -135,8 +135,8 @@ func TestConfigCommands(t *testing.T) {
 	for text, problem := range map[string]string{
 		"http:\n  lisen: x":                                          `:2: unknown key "http.lisen"; did you mean "listen"?`,
 		"dialects:\n  - name: ahoy\n    mask_ipp: true":              `:3: unknown key "dialects.ahoy.mask_ipp"; did you mean "mask_ip"?`,
-		"dialects:\n  - name: spreed\n    peers: sideways":           "sideways",
-		"dialects:\n  - name: ahoy\n    redirects: [{url: nowhere}]": "redirects[0]",
+		"dialects:\n  - name: spreed\n    peers: sideways":           `:3: dialects.spreed.peers: "sideways" is neither`,
+		"dialects:\n  - name: ahoy\n    redirects: [{url: nowhere}]": `:3: dialects.ahoy.redirects[0]: give room or node`,
 	} {
 		contains(t, want(t, exitConfig, "config", "check", write(t, "c.yaml", text)), problem)
 	}

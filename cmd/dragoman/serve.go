@@ -87,7 +87,7 @@ func serveCommand() *cobra.Command {
 		tune(loaded.Runtime)
 		server, err := serve.New(loaded.Config, serve.Options{Log: log, Version: version})
 		if err != nil {
-			return err
+			return loaded.Explain(err)
 		}
 		return stay(c, server, loaded.Config, portsFile)
 	}

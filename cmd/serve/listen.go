@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"syscall"
 
 	"dragoman/config"
 )
@@ -25,6 +26,7 @@ type listener struct {
 // binding is what a listener needs to begin.
 type binding struct {
 	name    string
+	key     string // of the configuration
 	address string
 	handler http.Handler
 	tls     *tls.Config   // nil: plain
@@ -36,7 +38,7 @@ type binding struct {
 func listen(ctx, base context.Context, b binding, c config.HTTP, log *slog.Logger) (*listener, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", b.address)
 	if err != nil {
-		return nil, fmt.Errorf("listener %s: %w", b.name, err)
+		return nil, fmt.Errorf("listener %s: %w", b.name, taken(err, b.key))
 	}
 	out := &listener{name: b.name, net: l, served: make(chan struct{})}
 	out.server = &http.Server{
@@ -60,6 +62,14 @@ func listen(ctx, base context.Context, b binding, c config.HTTP, log *slog.Logge
 		}
 	}()
 	return out, nil
+}
+
+// taken adds to an error about a port that is in use how to choose another.
+func taken(err error, key string) error {
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return err
+	}
+	return fmt.Errorf("%w: does a node run already? Choose another port with --%s or %s; 0 is any", err, config.FlagName(key), config.EnvName(key))
 }
 
 // count makes close wait for requests that the server has lost sight of because

@@ -28,20 +28,20 @@ func (s *Server) listen(ctx context.Context) error {
 	if n := s.cfg.Limits.Connections; n > 0 {
 		slots = make(chan struct{}, n)
 	}
-	public := func(name, address string, h http.Handler) binding {
-		return binding{name: name, address: address, handler: proxies(trusted, h), tls: cert.config(), slots: slots}
+	public := func(name, key, address string, h http.Handler) binding {
+		return binding{name: name, key: key, address: address, handler: proxies(trusted, h), tls: cert.config(), slots: slots}
 	}
-	bindings := []binding{public("http", s.cfg.HTTP.Listen, s.router)}
+	bindings := []binding{public("http", "http.listen", s.cfg.HTTP.Listen, s.router)}
 	for i, e := range s.entries {
 		if d := s.settings[i]; d.Listen != "" {
-			bindings = append(bindings, public(d.Name, d.Listen, s.router.Only(e.New().Name())))
+			bindings = append(bindings, public(d.Name, "dialects."+d.Name+".listen", d.Listen, s.router.Only(e.New().Name())))
 		}
 	}
 	page, err := s.adminPage()
 	if err != nil {
 		return err
 	}
-	bindings = append(bindings, binding{name: "admin", address: s.cfg.Admin.Listen, handler: page})
+	bindings = append(bindings, binding{name: "admin", key: "admin.listen", address: s.cfg.Admin.Listen, handler: page})
 	for _, b := range bindings {
 		l, err := listen(ctx, s.base, b, s.cfg.HTTP, s.log)
 		if err != nil {

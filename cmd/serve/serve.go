@@ -170,7 +170,7 @@ func (s *Server) open(ctx context.Context) error {
 	cfg.Log = s.log
 	engine, err := media.New(cfg)
 	if err != nil {
-		return err
+		return taken(err, "media.udp") // its text names the socket
 	}
 	s.mu.Lock()
 	s.engine, s.media.Media = engine, engine

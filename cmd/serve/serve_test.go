@@ -319,6 +319,8 @@ func TestWhatCannotBeOpenedClosesTheRest(t *testing.T) {
 			t.Errorf("%s: starts all the same", name)
 		} else if !strings.Contains(err.Error(), name) && name != "dialect" {
 			t.Errorf("%s: %v", name, err)
+		} else if name != "room" && !strings.Contains(err.Error(), "Choose another port with --") {
+			t.Errorf("%s: no advice: %v", name, err)
 		}
 	} // goleak looks whether anything is left
 }

@@ -168,7 +168,10 @@ function listen(c, dialect, want) {
 }
 
 function entered(c, dialect, want, x) {
-  if (state !== "joined") {
+  // A client that has lost its connection and is back has joined again: what its
+  // user has switched off stays off.
+  const again = state === "joined";
+  if (!again) {
     stage.clear();
     chat = [];
     $("lines").replaceChildren();
@@ -183,10 +186,10 @@ function entered(c, dialect, want, x) {
   for (const kind of ["audio", "video"]) {
     const has = stream.getTracks().some((t) => t.kind === kind);
     $("mute-" + kind).disabled = !has;
-    setMuted(kind, false);
+    setMuted(kind, again && muted[kind]);
   }
   $("share").disabled = !c.can.screen || !navigator.mediaDevices?.getDisplayMedia;
-  shared(false);
+  if (!again) shared(false);
   $("lock").hidden = !c.can.lock && !c.can.secret;
   showLock(!!x.locked);
   status(x.remaining > 0 ? `This room closes in ${Math.ceil(x.remaining / 60)} min.` : "");
