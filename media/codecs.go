@@ -100,8 +100,11 @@ func number(c sdp.Codec) (int, bool) {
 
 // videoFeedback is what RTCP feedback (RFC 4585) we take and give for video.
 var videoFeedback = []webrtc.RTCPFeedback{
-	{Type: "nack"}, {Type: "nack", Parameter: "pli"}, {Type: "ccm", Parameter: "fir"},
-	{Type: "goog-remb"}, {Type: "transport-cc"},
+	{Type: "nack"},
+	{Type: "nack", Parameter: "pli"},
+	{Type: "ccm", Parameter: "fir"},
+	{Type: "goog-remb"},
+	{Type: "transport-cc"},
 }
 
 // audioFeedback is the same for audio.

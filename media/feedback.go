@@ -74,28 +74,14 @@ func (f *feedback) take(ssrc uint32, packet rtcp.Packet) {
 	now := f.p.e.now()
 	switch r := packet.(type) {
 	case *rtcp.SenderReport:
-		if r.SSRC == ssrc {
-			if s := f.stream(ssrc); s != nil {
-				s.SenderReport(r.NTPTime, r.RTPTime, now)
-			}
+		if s := f.stream(ssrc); s != nil && r.SSRC == ssrc {
+			s.SenderReport(r.NTPTime, r.RTPTime, now)
 		}
 		f.loss(ssrc, r.Reports, now)
 	case *rtcp.ReceiverReport:
 		f.loss(ssrc, r.Reports, now)
-	case *rtcp.PictureLossIndication:
-		f.keyFrame(ssrc, r.MediaSSRC == ssrc, now)
-	case *rtcp.FullIntraRequest:
-		asked := r.MediaSSRC == ssrc && len(r.FIR) == 0
-		for _, e := range r.FIR {
-			asked = asked || e.SSRC == ssrc
-		}
-		f.keyFrame(ssrc, asked, now)
-	case *rtcp.TransportLayerNack:
-		if out := f.out(ssrc); out != nil && r.MediaSSRC == ssrc {
-			out.down.Repeat(expand(r.Nacks), now)
-		}
 	case *rtcp.ReceiverEstimatedMaximumBitrate:
-		if len(r.SSRCs) > 0 && r.SSRCs[0] == ssrc {
+		if len(r.SSRCs) > 0 && r.SSRCs[0] == ssrc { // it comes once for each
 			f.room.Lock()
 			f.room.estimator.REMB(time.Duration(now), int(min(r.Bitrate, 1e9)))
 			f.room.Unlock()
@@ -104,6 +90,28 @@ func (f *feedback) take(ssrc uint32, packet rtcp.Packet) {
 		f.room.Lock()
 		f.room.estimator.TWCC(time.Duration(now), r)
 		f.room.Unlock()
+	default:
+		if out := f.out(ssrc); out != nil {
+			out.obey(packet, now)
+		}
+	}
+}
+
+// obey does what the receiver of a stream asks for.
+func (o *outgoing) obey(packet rtcp.Packet, now int64) {
+	switch r := packet.(type) {
+	case *rtcp.PictureLossIndication:
+		o.down.WantKey(now)
+	case *rtcp.FullIntraRequest:
+		asked := len(r.FIR) == 0
+		for _, e := range r.FIR {
+			asked = asked || e.SSRC == o.down.SSRC()
+		}
+		if asked {
+			o.down.WantKey(now)
+		}
+	case *rtcp.TransportLayerNack:
+		o.down.Repeat(expand(r.Nacks), now)
 	}
 }
 
@@ -132,12 +140,6 @@ func (f *feedback) loss(ssrc uint32, reports []rtcp.ReceptionReport, now int64) 
 			f.room.estimator.Loss(time.Duration(now), r.FractionLost)
 			f.room.Unlock()
 		}
-	}
-}
-
-func (f *feedback) keyFrame(ssrc uint32, asked bool, now int64) {
-	if out := f.out(ssrc); asked && out != nil {
-		out.down.WantKey(now)
 	}
 }
 

@@ -22,7 +22,8 @@ const maxSinks = 256
 // buffer makes the buffer for an SSRC. Pion calls it from different goroutines.
 func (p *peer) buffer(kind packetio.BufferPacketType, ssrc uint32) io.ReadWriteCloser {
 	rtcp := kind == packetio.RTCPBufferPacket
-	if p.sinks.Add(1) > maxSinks && !(rtcp && p.feedback.out(ssrc) != nil) {
+	ours := rtcp && p.feedback.out(ssrc) != nil
+	if p.sinks.Add(1) > maxSinks && !ours {
 		p.sinks.Add(-1)
 		return discard{}
 	}
@@ -36,9 +37,14 @@ func (p *peer) buffer(kind packetio.BufferPacketType, ssrc uint32) io.ReadWriteC
 // does not have to read.
 type discard struct{}
 
-func (discard) Read([]byte) (int, error)    { return 0, io.EOF }
+// Read implements io.Reader.
+func (discard) Read([]byte) (int, error) { return 0, io.EOF }
+
+// Write implements io.Writer.
 func (discard) Write(b []byte) (int, error) { return len(b), nil }
-func (discard) Close() error                { return nil }
+
+// Close implements io.Closer.
+func (discard) Close() error { return nil }
 
 // sink takes the RTP of one SSRC.
 type sink struct {
@@ -134,27 +140,33 @@ func (s *sink) resolve(r *routes, h *forward.Header) bool {
 	if route == nil {
 		return false
 	}
+	same := s.route != nil && s.route.in == route.in
 	rid := ""
 	if route.simulcast {
-		id := r.rid
-		if route.payloads[h.PT].rtx {
-			id = r.repaired
-		}
-		if id != 0 {
-			rid = string(h.Extension(id))
-		}
-		if rid == "" && s.routes != nil && s.route != nil && s.route.in == route.in {
+		if rid = ridOf(r, route, h); rid == "" && same {
 			rid = s.rid // said once, in the packets of an earlier negotiation
 		}
 		if rid == "" {
 			return false
 		}
 	}
-	if s.route == nil || s.route.in != route.in || s.rid != rid {
+	if !same || s.rid != rid {
 		s.stream = nil
 	}
 	s.routes, s.route, s.rid = r, route, rid
 	return true
+}
+
+// ridOf returns the layer that a packet says it belongs to, or repairs.
+func ridOf(r *routes, in *route, h *forward.Header) string {
+	id := r.rid
+	if in.payloads[h.PT].rtx {
+		id = r.repaired
+	}
+	if id == 0 {
+		return ""
+	}
+	return string(h.Extension(id))
 }
 
 // control takes the RTCP that concerns one SSRC: theirs in a sender's report,

@@ -9,40 +9,51 @@ import (
 )
 
 // pionLog takes Pion's logs. What Pion calls an error is often only a connection
-// that ended, so everything is debug here.
+// that ended, so everything is debug here. It implements logging.LoggerFactory
+// and logging.LeveledLogger.
 type pionLog struct{ log *slog.Logger }
 
+// NewLogger implements logging.LoggerFactory.
 func (l pionLog) NewLogger(scope string) logging.LeveledLogger {
-	if !l.log.Enabled(context.Background(), slog.LevelDebug) {
-		return quiet{}
-	}
-	return loud{l.log.With("pion", scope)}
+	return pionLog{l.log.With("pion", scope)}
 }
 
-// loud logs for debugging.
-type loud struct{ log *slog.Logger }
+func (l pionLog) say(format string, args ...any) {
+	if !l.log.Enabled(context.Background(), slog.LevelDebug) {
+		return
+	}
+	if len(args) > 0 {
+		format = fmt.Sprintf(format, args...)
+	}
+	l.log.Debug(format)
+}
 
-func (l loud) Trace(string)              {}
-func (l loud) Tracef(string, ...any)     {}
-func (l loud) Debug(s string)            { l.log.Debug(s) }
-func (l loud) Debugf(s string, a ...any) { l.log.Debug(fmt.Sprintf(s, a...)) }
-func (l loud) Info(s string)             { l.log.Debug(s) }
-func (l loud) Infof(s string, a ...any)  { l.log.Debug(fmt.Sprintf(s, a...)) }
-func (l loud) Warn(s string)             { l.log.Debug(s) }
-func (l loud) Warnf(s string, a ...any)  { l.log.Debug(fmt.Sprintf(s, a...)) }
-func (l loud) Error(s string)            { l.log.Debug(s) }
-func (l loud) Errorf(s string, a ...any) { l.log.Debug(fmt.Sprintf(s, a...)) }
+// Trace says nothing: there is a line for each packet.
+func (l pionLog) Trace(string) {}
 
-// quiet logs nothing.
-type quiet struct{}
+// Tracef says nothing.
+func (l pionLog) Tracef(string, ...any) {}
 
-func (quiet) Trace(string)          {}
-func (quiet) Tracef(string, ...any) {}
-func (quiet) Debug(string)          {}
-func (quiet) Debugf(string, ...any) {}
-func (quiet) Info(string)           {}
-func (quiet) Infof(string, ...any)  {}
-func (quiet) Warn(string)           {}
-func (quiet) Warnf(string, ...any)  {}
-func (quiet) Error(string)          {}
-func (quiet) Errorf(string, ...any) {}
+// Debug logs for debugging.
+func (l pionLog) Debug(s string) { l.say(s) }
+
+// Debugf logs for debugging.
+func (l pionLog) Debugf(s string, a ...any) { l.say(s, a...) }
+
+// Info logs for debugging.
+func (l pionLog) Info(s string) { l.say(s) }
+
+// Infof logs for debugging.
+func (l pionLog) Infof(s string, a ...any) { l.say(s, a...) }
+
+// Warn logs for debugging.
+func (l pionLog) Warn(s string) { l.say(s) }
+
+// Warnf logs for debugging.
+func (l pionLog) Warnf(s string, a ...any) { l.say(s, a...) }
+
+// Error logs for debugging.
+func (l pionLog) Error(s string) { l.say(s) }
+
+// Errorf logs for debugging.
+func (l pionLog) Errorf(s string, a ...any) { l.say(s, a...) }

@@ -46,10 +46,12 @@ func listenUDP(addr string) (*udpSocket, error) {
 	return s, nil
 }
 
+// ReadFromAddrPort implements ice.AddrPortReaderWriter.
 func (s *udpSocket) ReadFromAddrPort(b []byte) (int, netip.AddrPort, error) {
 	return s.ReadFromUDPAddrPort(b)
 }
 
+// WriteToAddrPort implements ice.AddrPortReaderWriter.
 func (s *udpSocket) WriteToAddrPort(b []byte, to netip.AddrPort) (int, error) {
 	if len(b) < patientBelow {
 		return s.WriteToUDPAddrPort(b, to)
@@ -61,6 +63,7 @@ func (s *udpSocket) WriteToAddrPort(b []byte, to netip.AddrPort) (int, error) {
 	return n, err
 }
 
+// WriteTo implements net.PacketConn.
 func (s *udpSocket) WriteTo(b []byte, to net.Addr) (int, error) {
 	if a, ok := to.(*net.UDPAddr); ok {
 		return s.WriteToAddrPort(b, a.AddrPort())

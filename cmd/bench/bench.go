@@ -138,10 +138,10 @@ func measure(ctx context.Context, s Scenario, o Options) (r Result, err error) {
 func (r Report) WriteTo(w io.Writer) (int64, error) {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "scenario\tpackets/s\tengine CPU\tpackets per CPU-second\tCPU-s per million\tframe p50\tp99\tlost\tKiB per subscriber\tload CPU\t")
+	_, _ = fmt.Fprintln(t, "scenario\tpackets/s\tengine CPU\tpackets per CPU-second\tCPU-s per million\tframe p50\tp99\tlost\tKiB per subscriber\tload CPU\t")
 	for _, x := range r {
 		seconds := x.Elapsed.Seconds()
-		fmt.Fprintf(t, "%s\t%.0f\t%.0f %%\t%.0f\t%.1f\t%s\t%s\t%d\t%d\t%.0f %%\t\n",
+		_, _ = fmt.Fprintf(t, "%s\t%.0f\t%.0f %%\t%.0f\t%.1f\t%s\t%s\t%d\t%d\t%.0f %%\t\n",
 			x.Scenario.Name, float64(x.Forwarded)/seconds, 100*x.CPU.Seconds()/seconds, x.PacketsPerSecond(),
 			x.CPU.Seconds()*1e6/float64(max(x.Forwarded, 1)), x.Median.Round(10*time.Microsecond), x.Worst.Round(10*time.Microsecond),
 			x.Lost, x.Memory>>10/max(x.Subscribers, 1), 100*x.Load.Seconds()/seconds)

@@ -1,6 +1,9 @@
 package forward
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // push takes a packet of a layer that the subscription is listed with. It
 // reports whether the subscription switched to that layer.
@@ -183,7 +186,7 @@ func (d *Down) send(s *segment, p *packet, time uint32, late bool) {
 func (d *Down) write(key bool) {
 	o := &d.out
 	if err := d.writer.Write(o); err != nil {
-		if err == ErrCongested {
+		if errors.Is(err, ErrCongested) {
 			d.counts.Congested++
 			d.cut, d.cutTS = !d.sound, o.TS
 			return

@@ -188,11 +188,15 @@ func (r *receiver) finish(now time.Time) {
 		r.stats.IDGaps++
 	}
 	r.lastPID = r.pid
-	f, err := ParseFrame(r.frame)
-	if err != nil {
+	if f, err := ParseFrame(r.frame); err == nil {
+		r.take(f, now)
+	} else {
 		r.foreign()
-		return
 	}
+}
+
+// take counts a frame of a synthetic camera.
+func (r *receiver) take(f Frame, now time.Time) {
 	last := r.stats.Last
 	same := f.Source == last.Source && f.Layer == last.Layer
 	if !f.Key && (r.needKey || !same || f.Number != last.Number+1) {
@@ -200,17 +204,15 @@ func (r *receiver) finish(now time.Time) {
 		r.needKey = true
 		return
 	}
-	if r.stats.Frames > 0 && !same {
-		r.stats.Switches++
-	}
 	if r.stats.Frames == 0 {
 		r.stats.FirstFrame = now
+	} else if !same {
+		r.stats.Switches++
 	}
-	r.needKey = false
+	r.needKey, r.delay = false, now.Sub(f.Sent)
 	r.stats.Last = f
 	r.stats.Frames++
-	r.stats.MaxDelay = max(r.stats.MaxDelay, now.Sub(f.Sent))
-	r.delay = now.Sub(f.Sent)
+	r.stats.MaxDelay = max(r.stats.MaxDelay, r.delay)
 	if f.Key {
 		r.stats.KeyFrames++
 	}

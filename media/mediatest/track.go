@@ -36,9 +36,16 @@ func newTrack(kind webrtc.RTPCodecType, mime, stream, name, rid string) *track {
 	return &track{kind: kind, mime: mime, stream: stream, name: name, rid: rid, sent: map[string]*binding{}}
 }
 
-func (t *track) ID() string                { return t.name }
-func (t *track) RID() string               { return t.rid }
-func (t *track) StreamID() string          { return t.stream }
+// ID implements webrtc.TrackLocal.
+func (t *track) ID() string { return t.name }
+
+// RID implements webrtc.TrackLocal.
+func (t *track) RID() string { return t.rid }
+
+// StreamID implements webrtc.TrackLocal.
+func (t *track) StreamID() string { return t.stream }
+
+// Kind implements webrtc.TrackLocal.
 func (t *track) Kind() webrtc.RTPCodecType { return t.kind }
 
 // Bind implements webrtc.TrackLocal.
