@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"dragoman/bridge"
+	"dragoman/dialects/all"
 )
 
 // own is the section of a dialect that exists in these tests only.
@@ -437,6 +438,17 @@ func TestEveryKeyIsExplainedAndCanBeSaid(t *testing.T) {
 	var b bytes.Buffer
 	if err := WriteReference(&b, sections()); err != nil || !strings.Contains(b.String(), "`http.listen` (text, default `\":8080\"`, in development mode `\"127.0.0.1:8080\"`)") {
 		t.Errorf("%v\n%s", err, b.String())
+	}
+}
+
+func TestSectionsOfDialectsDoNotShadowWhatAllHave(t *testing.T) {
+	for _, e := range all.List() {
+		own := Section{Config: e.Config}.own()
+		for _, f := range fieldsOf(own) {
+			if common(f.name) {
+				t.Errorf("%s: the key %s is one that every dialect has", e.New().Name(), f.name)
+			}
+		}
 	}
 }
 

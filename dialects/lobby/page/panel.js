@@ -81,10 +81,13 @@ function title(f) {
   const d = f.data;
   if (f.dir === "note" || d === null || typeof d !== "object") return f.text.slice(0, 120);
   if (d.messageType) return d.messageType + (d.status ? " " + d.status : "") + (d.event ? " " + d.event : "");
-  const inner = d.Data || d;
+  // Documents of Spreed: bare, in an envelope, or below a key of their own name.
+  let inner = d.Data || d;
+  if (inner[inner.Type]?.Type === inner.Type) inner = inner[inner.Type];
   const kind = inner.Type || (d.m ? "m: " + d.m : Object.keys(inner)[0] || "{}");
-  const detail = inner.Code || inner.Status?.displayName || inner.Chat?.Message || "";
-  return kind + (typeof detail === "string" && detail ? " " + detail.slice(0, 40) : "");
+  const details = [inner.Code, inner.Status?.displayName, inner.Chat?.Message, inner.Talking];
+  const detail = details.find((x) => typeof x === "boolean" || typeof x === "string" && x);
+  return kind + (detail === undefined ? "" : " " + String(detail).slice(0, 40));
 }
 
 // tree shows JSON as lines that open and close. Texts of many lines, such as SDP,
