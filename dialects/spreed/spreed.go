@@ -88,14 +88,21 @@ func (Dialect) Mount(mux *http.ServeMux, env dialects.Env) error {
 }
 
 // limits are those of reference 2. A client may stay silent as long as it answers
-// pings.
+// pings. What it may say at once is more than the reference has: for each
+// participant a browser sends some twenty messages, most of them candidates, when it
+// enters a room. An answer that has to wait behind those comes too late: clients take
+// a stream without packets in its first second for one without a picture, for good
+// (reference 12.1).
 func limits() dialects.Limits {
 	return dialects.Limits{
-		Read: 1 << 20, Rate: 20, Burst: 20,
+		Read: 1 << 20, Rate: 20, Burst: entering,
 		Ping: pingTime, Pong: pongTime, Write: writeTime,
 		First: -1, Join: -1,
 	}
 }
+
+// entering is how many messages a client may send at once: for a room of twenty.
+const entering = 400
 
 // channeling serves the WebSocket. When the client is lost and its calls are not,
 // the speaker stays a while, in this goroutine.
