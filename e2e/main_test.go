@@ -55,6 +55,6 @@ func beChild(text string) int {
 		_, err := os.Stdin.Read(make([]byte, 1)) // the parent holds it open
 		return err
 	}()
-	fmt.Fprintln(os.Stderr, err) //nolint:errcheck // there is nobody else to tell
+	fmt.Fprintln(os.Stderr, err)
 	return 1
 }

@@ -43,19 +43,24 @@ type scenario struct {
 func hold(t *testing.T, n *node.Node, s scenario) {
 	for _, first := range driver.Dialects() {
 		for _, second := range driver.Dialects() {
-			t.Run(s.name+"/"+first.Name+"-"+second.Name, func(t *testing.T) {
-				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-				t.Cleanup(cancel)
-				m := &meeting{T: t, ctx: ctx, node: n, pair: [2]driver.Dialect{first, second}}
-				m.room = strings.NewReplacer("/", " ", "_", " ").Replace(t.Name())
-				if !s.alone {
-					m.a = m.enter(first, "Anna")
-					m.b = m.enter(second, "Ben")
-				}
-				s.play(m)
-			})
+			meet(t, n, s, first, second)
 		}
 	}
+}
+
+// meet plays a scenario with one pair.
+func meet(t *testing.T, n *node.Node, s scenario, first, second driver.Dialect) {
+	t.Run(s.name+"/"+first.Name+"-"+second.Name, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		t.Cleanup(cancel)
+		m := &meeting{T: t, ctx: ctx, node: n, pair: [2]driver.Dialect{first, second}}
+		m.room = strings.NewReplacer("/", " ", "_", " ").Replace(t.Name())
+		if !s.alone {
+			m.a = m.enter(first, "Anna")
+			m.b = m.enter(second, "Ben")
+		}
+		s.play(m)
+	})
 }
 
 // person makes somebody who has not joined yet, and ends it with the test.

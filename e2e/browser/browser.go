@@ -171,7 +171,7 @@ func (b *Browser) Wait(ctx context.Context, expression string) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("wait for %s: %w (%v)", expression, ctx.Err(), err)
+			return fmt.Errorf("wait for %s: %w", expression, errors.Join(ctx.Err(), err))
 		}
 	}
 }

@@ -80,7 +80,7 @@ func pictures() bool { return os.Getenv("DRAGOMAN_E2E_PICTURES") != "" }
 func (g *guest) save(when string) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	dir := filepath.Join(os.TempDir(), "dragoman-e2e", g.T.Name())
+	dir := filepath.Join(os.TempDir(), "dragoman-e2e", g.Name())
 	if err := g.Save(ctx, dir, when); err != nil {
 		g.Logf("save %s: %v", g.name, err)
 	}

@@ -19,7 +19,7 @@ import (
 // (8.2), shares a screen as a second member (9), and knows roles by password.
 func ahoyDialect() Dialect {
 	return Dialect{
-		Name: "ahoy", New: newAhoy, Moderates: true,
+		Name: "ahoy", New: newAhoy, Moderates: true, Habits: []Habit{{Name: "ahoy-js"}, {Name: "ahoykit"}},
 		Refusals: map[bridge.Code]string{
 			bridge.WrongSecret: "403", bridge.Unauthenticated: "403", bridge.NotFound: "404",
 			bridge.RoomLocked: "470", bridge.RoomFull: "486", bridge.Banned: "403",
@@ -49,6 +49,12 @@ func (a *ahoy) Join(ctx context.Context, room string, as bridge.Role) error {
 		URL:    "ws://" + a.o.Addr + a.o.Path + "/",
 		Dialer: &websocket.Dialer{NetDialContext: a.o.Dial},
 		Peers:  a.peer,
+	}
+	switch a.o.Habit {
+	case "ahoy-js":
+		cfg.Quirks = client.AhoyJS()
+	case "ahoykit":
+		cfg.Quirks = client.AhoyKit()
 	}
 	password := a.o.Secrets[as]
 	if len(a.o.Secrets) > 0 {

@@ -135,6 +135,8 @@ type Options struct {
 	Path    string // before the dialect's own paths: "/ahoy"; empty: the dialect owns the root
 	Name    string // of the user
 	Secrets map[bridge.Role]string
+	// Habit makes a client of another kind, the name of one of Dialect.Habits; empty: the usual.
+	Habit string
 	// Dial opens connections to Addr for the signalling; nil: over TCP.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Media is what the devices are like. What the dialect's clients do to
@@ -149,12 +151,22 @@ type Dialect struct {
 	// Refusals are the codes with which the dialect refuses, as Refused.Code has
 	// them.
 	Refusals map[bridge.Code]string
+	// Habits are kinds of clients beside the usual one.
+	Habits []Habit
 	// Private says whether its clients can write to one alone.
 	Private bool
 	// Moderates says whether its clients can throw out.
 	Moderates bool
 	// LocksBySecret says that its clients lock a room by setting a secret.
 	LocksBySecret bool
+}
+
+// Habit is a kind of client beside the usual one of a dialect.
+type Habit struct {
+	Name string
+	// Foreign says that such a client does not call others of its own dialect by
+	// itself.
+	Foreign bool
 }
 
 // Dialects returns all dialects that there are drivers for, by name.

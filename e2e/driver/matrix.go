@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -83,7 +84,7 @@ func receive(ctx context.Context, l, s Member) (r Reception) {
 		r.Saw = true
 	}
 	if err := l.Hears(ctx, s.Name); err != nil {
-		r.Err = fmt.Errorf("%s hears %s: %w", l.Name, s.Name, err)
+		r.Err = errors.Join(r.Err, fmt.Errorf("%s hears %s: %w", l.Name, s.Name, err))
 		return r
 	}
 	r.Heard = true

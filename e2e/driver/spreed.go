@@ -22,7 +22,7 @@ import (
 // with a PIN, and cannot throw out.
 func spreedDialect() Dialect {
 	return Dialect{
-		Name: "spreed", New: newSpreed, Private: true, LocksBySecret: true,
+		Name: "spreed", New: newSpreed, Private: true, LocksBySecret: true, Habits: []Habit{{Name: "ios", Foreign: true}},
 		Refusals: map[bridge.Code]string{
 			bridge.WrongSecret: "invalid_credentials", bridge.Unauthenticated: "authorization_required",
 			bridge.RoomLocked: "authorization_required", bridge.RoomFull: "unknown", bridge.Banned: "invalid_credentials",
@@ -56,7 +56,7 @@ func (s *spreed) Join(ctx context.Context, room string, as bridge.Role) error {
 	c, err := client.Dial(context.WithoutCancel(ctx), client.Config{
 		URL:    "ws://" + s.o.Addr + s.o.Path + "/ws",
 		Dialer: &websocket.Dialer{NetDialContext: s.o.Dial},
-		Name:   s.o.Name, Peers: s.peer, Pickup: true,
+		Name:   s.o.Name, Peers: s.peer, Pickup: true, Idle: s.o.Habit == "ios",
 	})
 	if err != nil {
 		return err

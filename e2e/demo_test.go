@@ -1,0 +1,33 @@
+package e2e
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"dragoman/e2e/demo"
+	"dragoman/e2e/driver"
+	"dragoman/e2e/node"
+)
+
+func TestDemo(t *testing.T) {
+	n := node.Start(t, node.Options{})
+	places := map[string]demo.Place{}
+	for _, d := range driver.Dialects() {
+		addr, path := n.Place(d.Name)
+		places[d.Name] = demo.Place{Addr: addr, Path: path}
+	}
+	var out bytes.Buffer
+	if err := demo.Play(t.Context(), &out, places); err != nil {
+		t.Fatalf("%v\n%s", err, &out)
+	}
+	for _, want := range []string{"Anna joins with ahoy", "sound+picture", "and all read it", "shares a screen, and all see it", "Anna leaves"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, &out)
+		}
+	}
+	places["ahoy"] = demo.Place{Addr: "127.0.0.1:1"}
+	if err := demo.Play(t.Context(), &out, places); err == nil || !strings.Contains(err.Error(), "joins") {
+		t.Errorf("without a server: %v", err)
+	}
+}
