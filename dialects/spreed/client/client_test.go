@@ -53,11 +53,13 @@ func run(t *testing.T, kind string, cfg client.Config, test func(ctx context.Con
 			cfg.Peers = s.peer
 		}
 		ctx := t.Context()
-		go s.accept()
+		accepted := make(chan struct{})
+		go func() { s.accept(); close(accepted) }()
 		c, err := client.Dial(ctx, cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
+		<-accepted
 		defer func() {
 			s.ws.Close()
 			c.Close()
@@ -140,6 +142,12 @@ func (s *server) peer(_ context.Context, cfg client.PeerConfig) (client.Peer, er
 	p := &peer{PeerConfig: cfg}
 	s.peers = append(s.peers, p)
 	return p, nil
+}
+
+// at returns a peer as it is when everything else stands still.
+func (s *server) at(i int) *peer {
+	synctest.Wait()
+	return s.peers[i]
 }
 
 func (p *peer) up() {
@@ -281,6 +289,7 @@ func TestRoomByHand(t *testing.T) {
 		}
 		s.hearBye("z", "")
 		s.hear(wire.TypeLeave)
+		synctest.Wait()
 		for _, p := range s.peers {
 			if !p.closed {
 				t.Errorf("the peer with %s is open", p.Remote)
@@ -301,7 +310,7 @@ func TestRinging(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.hear(wire.TypeAnswer)
-		if p := s.peers[0]; len(p.candidates) != 1 || p.Offers || p.Kind != client.Call {
+		if p := s.at(0); len(p.candidates) != 1 || p.Offers || p.Kind != client.Call {
 			t.Errorf("peer %+v", p)
 		}
 		s.from("c", `{"To":"m","Type":"Bye","Bye":{"Reason":"unload"}}`)
@@ -376,7 +385,7 @@ func TestReconnect(t *testing.T) {
 		s.hear(wire.TypeStatus)
 		s.say(`{"Data":` + conferenceOf("Conference:team", "m", "z") + `,"To":"Conference:team"}`)
 		s.quiet(ctx, c) // z is connected
-		if s.peers[0].closed {
+		if s.at(0).closed {
 			t.Error("the call was closed")
 		}
 	})
@@ -462,15 +471,15 @@ func TestChat(t *testing.T) {
 		if _, err := c.Whisper(ctx, "Cleo", "quietly"); err != nil {
 			t.Fatal(err)
 		}
-		s.peers[0].hears(`{"Type":"Chat","To":"m","Chat":{"Message":"back","Mid":"m10"}}`)
-		s.peers[0].hears(`{"Type":"Talking","Talking":true}`)
-		s.peers[0].hears(`{"Type":"Presentation","Presentation":{}}`)
+		s.at(0).hears(`{"Type":"Chat","To":"m","Chat":{"Message":"back","Mid":"m10"}}`)
+		s.at(0).hears(`{"Type":"Talking","Talking":true}`)
+		s.at(0).hears(`{"Type":"Presentation","Presentation":{}}`)
 		for kind, text := range map[string]string{"whisper": "back", "talking": "true", "channel": "Presentation"} {
 			if _, err := c.Saw(ctx, kind, "Cleo", text); err != nil {
 				t.Error(err)
 			}
 		}
-		if sent := s.peers[0].sent; len(sent) != 2 || !strings.Contains(sent[0], "quietly") || !strings.Contains(sent[1], "m10") {
+		if sent := s.at(0).sent; len(sent) != 2 || !strings.Contains(sent[0], "quietly") || !strings.Contains(sent[1], "m10") {
 			t.Errorf("on the channel: %q", sent)
 		}
 	})
@@ -484,7 +493,7 @@ func TestScreens(t *testing.T) {
 		if _, err := c.Saw(ctx, "call", "Cleo", ""); err != nil {
 			t.Fatal(err)
 		}
-		s.peers[0].hears(`{"Type":"Screenshare","Id":null,"Screenshare":{"id":"tok1"}}`)
+		s.at(0).hears(`{"Type":"Screenshare","Id":null,"Screenshare":{"id":"tok1"}}`)
 		r := s.hear(wire.TypeOffer)
 		var d wire.Description
 		if err := json.Unmarshal(r.Offer.Offer, &d); err != nil || d.Token != "tok1" || string(d.ID) != "0" {
@@ -496,17 +505,17 @@ func TestScreens(t *testing.T) {
 		s.from("c", `{"To":"m","Type":"Answer","Answer":{"type":"answer","sdp":"a","_token":"tok1","_id":0}}`)
 		s.from("c", `{"To":"m","Type":"Candidate","Candidate":{"candidate":"candidate:7","_token":"tok1","_id":0}}`)
 		synctest.Wait()
-		if p := s.peers[1]; p.Kind != client.View || !p.accepted || len(p.candidates) != 1 {
+		if p := s.at(1); p.Kind != client.View || !p.accepted || len(p.candidates) != 1 {
 			t.Errorf("view %+v", p)
 		}
-		s.peers[1].hears(`{"m":"bye"}`)
+		s.at(1).hears(`{"m":"bye"}`)
 		if _, err := c.Saw(ctx, "screen-gone", "Cleo", "tok1"); err != nil {
 			t.Error(err)
 		}
 		if err := c.ShareScreen(ctx, true); err != nil {
 			t.Fatal(err)
 		}
-		sent := s.peers[0].sent
+		sent := s.at(0).sent
 		token := strings.Split(sent[len(sent)-1], `"id":"`)[1]
 		token = token[:strings.Index(token, `"`)]
 		s.from("z", `{"To":"m","Type":"Offer","Offer":{"type":"offer","sdp":"o","_token":"wrong","_id":0}}`)
@@ -514,13 +523,13 @@ func TestScreens(t *testing.T) {
 		if r := s.hear(wire.TypeAnswer); r.Answer.To != "z" || !strings.Contains(string(r.Answer.Answer), `"_id":"x"`) {
 			t.Errorf("answer %+v", r.Answer)
 		}
-		if p := s.peers[2]; p.Kind != client.Share || !p.answered {
+		if p := s.at(2); p.Kind != client.Share || !p.answered {
 			t.Errorf("share %+v", p)
 		}
 		if err := c.ShareScreen(ctx, false); err != nil {
 			t.Fatal(err)
 		}
-		if p := s.peers[2]; !p.closed || len(p.sent) != 1 || p.sent[0] != `{"m":"bye"}` {
+		if p := s.at(2); !p.closed || len(p.sent) != 1 || p.sent[0] != `{"m":"bye"}` {
 			t.Errorf("share %+v", p)
 		}
 	})
@@ -541,7 +550,7 @@ func TestLost(t *testing.T) {
 		s.say(doc)
 		s.hearCall("z", "Conference:team")
 		synctest.Wait()
-		s.peers[1].Notify(client.PeerEvent{What: client.PeerFailed})
+		s.at(1).Notify(client.PeerEvent{What: client.PeerFailed})
 		s.hearBye("z", "failed")
 		if err := c.Unload(ctx); err != nil {
 			t.Fatal(err)
