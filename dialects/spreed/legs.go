@@ -292,9 +292,7 @@ func (k *calls) show(x *member, p bridge.Publication) error {
 	if now, ok := k.m.camera(x.ID); !ok || now.ID != p.ID {
 		return nil
 	}
-	if err := l.peer.Drop(l.stream); err != nil {
-		return k.s().gentle(err)
-	}
+	_ = k.s().gentle(l.peer.Drop(l.stream)) // it may be gone already
 	l.stream = p.ID
 	return k.s().gentle(l.peer.Send(p.ID, bridge.SendOptions{Stream: x.id}))
 }

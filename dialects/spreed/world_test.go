@@ -249,6 +249,8 @@ func (w *world) create(ctx context.Context, s script) (any, error) {
 		}
 	case s.Text == "full":
 		spec.Max = 1
+	case s.Text == "keeps":
+		spec.KeepChat = 10
 	case s.Role == "listener":
 		spec.Default = bridge.Listener
 		spec.Secrets = map[bridge.Role]bridge.Secret{bridge.Moderator: "boss"}
