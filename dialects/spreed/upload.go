@@ -12,7 +12,9 @@ import (
 // A client cannot be renegotiated, so what may be taken later has to be agreed on
 // when the leg is made: some legs receive, for a publication that nobody knows and
 // that is dropped when the leg's turn comes. The others are answered sendonly, to
-// spare the client's uplink.
+// spare the client's uplink. Those that are offered to the client all receive: it
+// adds its tracks before it looks at the offer, and renegotiates at once when there
+// is no place for them.
 type upload struct {
 	m   *meeting
 	id  bridge.PublicationID
@@ -49,7 +51,7 @@ func (u *upload) prepare(ctx context.Context, l *leg) {
 			others++
 		}
 	}
-	if others >= spares && u.m.key.automatic() {
+	if others >= spares && u.m.key.automatic() && l.state != legOffered {
 		return // another can be called anew when it comes to that
 	}
 	u.hold(l)
