@@ -253,6 +253,7 @@ func (e *Engine) api(p *peer) (*webrtc.API, error) {
 	}
 	s.SetDTLSInsecureSkipHelloVerify(true) // ICE has verified the address
 	s.SetDTLSRetransmissionInterval(dtlsRetry)
+	s.SetSRTPReplayProtectionWindow(replayWindow)
 	s.SetSCTPMaxMessageSize(maxMessage)
 	s.SetFireOnTrackBeforeFirstRTP(true) // so that Pion starts no goroutine that reads
 	return webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithSettingEngine(s),
@@ -263,6 +264,9 @@ const (
 	disconnectAfter = 5 * time.Second
 	keepalive       = 2 * time.Second
 	dtlsRetry       = 200 * time.Millisecond
+	// replayWindow is how many packets a repair may come behind the newest one, where
+	// there is no RTX. Pion's 64 are a quarter of a second of video; browsers have 1024.
+	replayWindow = 1024
 )
 
 func (e *Engine) onLoopback() bool {

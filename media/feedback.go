@@ -29,12 +29,14 @@ type feedback struct {
 	room struct {
 		sync.Mutex
 		estimator layer.Estimator
+		worst     uint8 // fraction lost, of the reports since the last look
 	}
 
 	// Of the ticker.
 	nacks  []uint16
 	ticks  uint64
 	sentTo uint64 // bytes that the estimator knows of
+	before struct{ packets, repeated uint64 }
 }
 
 func (f *feedback) init(p *peer) {
@@ -77,9 +79,9 @@ func (f *feedback) take(ssrc uint32, packet rtcp.Packet) {
 		if s := f.stream(ssrc); s != nil && r.SSRC == ssrc {
 			s.SenderReport(r.NTPTime, r.RTPTime, now)
 		}
-		f.loss(ssrc, r.Reports, now)
+		f.loss(ssrc, r.Reports)
 	case *rtcp.ReceiverReport:
-		f.loss(ssrc, r.Reports, now)
+		f.loss(ssrc, r.Reports)
 	case *rtcp.ReceiverEstimatedMaximumBitrate:
 		if len(r.SSRCs) > 0 && r.SSRCs[0] == ssrc { // it comes once for each
 			f.room.Lock()
@@ -133,14 +135,41 @@ func expand(pairs []rtcp.NackPair) []uint16 {
 	return all
 }
 
-func (f *feedback) loss(ssrc uint32, reports []rtcp.ReceptionReport, now int64) {
+// loss takes what reports say of a stream of ours.
+func (f *feedback) loss(ssrc uint32, reports []rtcp.ReceptionReport) {
 	for _, r := range reports {
 		if out := f.out(ssrc); r.SSRC == ssrc && out != nil && out.kind == video {
 			f.room.Lock()
-			f.room.estimator.Loss(time.Duration(now), r.FractionLost)
+			f.room.worst = max(f.room.worst, r.FractionLost)
 			f.room.Unlock()
 		}
 	}
+}
+
+// judge tells the estimator how much is lost: what clients report, or what they
+// asked us to repeat. Repairs have the same SSRC, so that reports hide what was
+// repaired in time.
+func (f *feedback) judge(now int64) {
+	var packets, repeated uint64
+	for _, o := range *f.outs.Load() {
+		if o.kind == video {
+			c := o.down.Stats()
+			packets += c.Packets
+			repeated += c.Repeated
+		}
+	}
+	sent, again := packets-f.before.packets, repeated-f.before.repeated
+	f.before.packets, f.before.repeated = packets, repeated
+	f.room.Lock()
+	defer f.room.Unlock()
+	worst := f.room.worst
+	f.room.worst = 0
+	const few = 20 // packets that tell nothing
+	if sent < few {
+		return
+	}
+	worst = max(worst, uint8(min(again*256/sent, 255)))
+	f.room.estimator.Loss(time.Duration(now), worst)
 }
 
 func (f *feedback) stream(ssrc uint32) *stream {
@@ -199,6 +228,7 @@ func (f *feedback) tick(now int64) {
 	}
 	if n%everySecond == 0 {
 		f.receiverReport(now)
+		f.judge(now)
 	}
 	if n%everyOther == 0 || n == everyFifth {
 		f.senderReports(now)
@@ -319,7 +349,8 @@ func (p *peer) allocate(now int64) {
 		if o == nil || !l.outgoing {
 			continue
 		}
-		sent += o.down.Stats().Bytes
+		c := o.down.Stats()
+		sent += c.Bytes - c.RepeatedBytes // what layers cost, not what repairs do
 		if l.send == nil || o.track == nil {
 			continue
 		}

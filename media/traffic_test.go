@@ -218,26 +218,61 @@ func lossyEngine(t *testing.T) (*media.Engine, *mediatest.Proxy) {
 
 // All frames arrive whole, though packets are lost on both ways.
 func TestRepairOverLossyNetwork(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		munge func(string) string
+		delay time.Duration
+	}{
+		{name: "retransmissions of their own"},
+		{"far away, without retransmissions of their own", mediatest.MungeSpreed, 40 * time.Millisecond},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			ctx := testContext(t)
+			e, proxy := lossyEngine(t)
+			cfg := mediatest.Config{NoCandidates: true, Bitrate: 600_000, Munge: tt.munge}
+			p := publish(ctx, t, e, cfg, bridge.PeerOptions{})
+			_, c := subscribe(ctx, t, e, p.id, cfg, bridge.PeerOptions{})
+			must(t, c.WaitVideo(ctx, "", 10))
+			proxy.Set(mediatest.Loss{Up: 0.05, Down: 0.05, Reordered: 0.02, Doubled: 0.01, Delay: tt.delay})
+			must(t, c.WaitVideo(ctx, "", 150))
+			proxy.Set(mediatest.Loss{})
+			must(t, c.WaitVideo(ctx, "", 30))
+			v := c.Stats()[p.id.String()+"/video"]
+			clean(t, "video", v)
+			if v.Lost > 0 {
+				t.Errorf("not repaired: %+v", v)
+			}
+			if proxy.Drops() < 50 || v.Late == 0 {
+				t.Errorf("%d packets dropped, %d late: the network was not bad", proxy.Drops(), v.Late)
+			}
+			s := e.Stats()
+			if s.NACKsIn == 0 || s.NACKsOut == 0 || s.Repeated == 0 {
+				t.Errorf("nothing was repaired: %+v", s)
+			}
+		})
+	}
+}
+
+// A subscriber that loses much gets a lower layer.
+func TestCongestionLowersTheLayer(t *testing.T) {
 	ctx := testContext(t)
 	e, proxy := lossyEngine(t)
-	p := publish(ctx, t, e, mediatest.Config{NoCandidates: true, Bitrate: 600_000}, bridge.PeerOptions{})
-	_, c := subscribe(ctx, t, e, p.id, mediatest.Config{NoCandidates: true}, bridge.PeerOptions{})
-	must(t, c.WaitVideo(ctx, "", 10))
-	proxy.Set(mediatest.Loss{Up: 0.05, Down: 0.05, Reordered: 0.02, Doubled: 0.01})
-	must(t, c.WaitVideo(ctx, "", 150))
-	proxy.Set(mediatest.Loss{})
-	must(t, c.WaitVideo(ctx, "", 30))
-	v := c.Stats()[p.id.String()+"/video"]
-	clean(t, "video", v)
-	if v.Lost > 0 {
-		t.Errorf("not repaired: %+v", v)
+	client, id := newClient(t, mediatest.Config{Simulcast: true, Bitrate: 900_000}), bridge.NewPublicationID()
+	up, p := newSide(t, e, bridge.NewParticipantID(), bridge.PeerOptions{Simulcast: true}), newPeer(t, client)
+	must(t, up.Receive(id, bridge.Camera))
+	must(t, p.Publish(true, true))
+	clientOffers(ctx, t, up, p)
+	_, c := subscribe(ctx, t, e, id, mediatest.Config{NoCandidates: true}, bridge.PeerOptions{})
+	must(t, waitLayer(ctx, c, id.String(), 2))
+	proxy.Set(mediatest.Loss{Down: 0.25})
+	must(t, waitLayer(ctx, c, id.String(), 0))
+	if e.Stats().Peers != 2 {
+		t.Error("a peer is gone")
 	}
-	if proxy.Drops() < 50 || v.Late == 0 {
-		t.Errorf("%d packets dropped, %d late: the network was not bad", proxy.Drops(), v.Late)
-	}
-	s := e.Stats()
-	if s.NACKsIn == 0 || s.NACKsOut == 0 || s.Repeated == 0 {
-		t.Errorf("nothing was repaired: %+v", s)
+	for _, s := range e.PeerStats() {
+		if len(s.Sends) > 0 && s.Estimate == 0 {
+			t.Errorf("no estimate: %+v", s)
+		}
 	}
 }
 

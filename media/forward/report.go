@@ -5,6 +5,7 @@ type DownStats struct {
 	Packets, Bytes uint64 // written; bytes of payload
 	KeyFrames      uint64
 	Repeated       uint64 // of Packets, for NACKs
+	RepeatedBytes  uint64 // of Bytes
 	Nacked         uint64 // that the client asked for
 	Skipped        uint64 // padding that was left out
 	Blanks         uint64 // still pictures

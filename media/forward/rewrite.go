@@ -244,7 +244,9 @@ func (d *Down) Repeat(seqs []uint16, now int64) int {
 			continue
 		}
 		d.credit--
+		before := d.counts.Bytes
 		d.send(s, &p, SendTime(now), true)
+		d.counts.RepeatedBytes += d.counts.Bytes - before
 		n++
 	}
 	d.counts.Repeated += uint64(n)

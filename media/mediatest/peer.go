@@ -84,6 +84,7 @@ func (c *Client) api() (*webrtc.API, error) {
 	quiet := logging.NewDefaultLoggerFactory()
 	quiet.DefaultLogLevel = logging.LogLevelDisabled // what it would say is found out by waiting
 	s := webrtc.SettingEngine{LoggerFactory: quiet}
+	s.SetSRTPReplayProtectionWindow(1024) // as browsers
 	s.SetIncludeLoopbackCandidate(true)
 	s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
 	if c.cfg.TCP {

@@ -1,0 +1,229 @@
+package forward
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+)
+
+// storm is a publisher of two layers over a bad network, and a subscriber over
+// another.
+type storm struct {
+	t      *testing.T
+	rnd    *rand.Rand
+	now    int64
+	layers [2]*Layer
+	sent   [2]map[uint16]rtp // that the publisher can repeat
+	seq    [2]uint16
+	pid    [2]uint16
+	keys   [2]bool // wanted
+	late   []late
+
+	down    *Down
+	arrived map[uint64]string // what the subscriber has, by extended number
+	high    uint64
+	first   uint64
+}
+
+// late is a packet that comes later than those behind it.
+type late struct {
+	at    int64
+	layer int
+	p     rtp
+}
+
+// RequestKey implements Upstream.
+func (s *storm) RequestKey(l *Layer) {
+	for i := range s.layers {
+		s.keys[i] = s.keys[i] || s.layers[i] == l
+	}
+}
+
+// Began implements Upstream.
+func (s *storm) Began(*Source, *Layer) {}
+
+// Write implements Writer: the subscriber's side.
+func (s *storm) Write(p *Packet) error {
+	if s.high != 0 && s.rnd.Float64() < 0.2 { // nobody misses what was before the first
+		return nil
+	}
+	if s.high == 0 {
+		s.high = 1<<32 | uint64(p.Seq)
+		s.first = s.high
+	}
+	seq := s.high + uint64(int64(int16(p.Seq-uint16(s.high))))
+	s.high = max(s.high, seq)
+	payload := append(append([]byte(nil), p.Head...), p.Body...)
+	what := "padding"
+	if d := describe(payload); d.size > 0 {
+		what = fmt.Sprintf("%s pid %d marker %v", payload[d.size:], d.pid, p.Marker)
+		if d.begins {
+			what = fmt.Sprintf("begins key %v %s", VP8.look(payload).begins, what)
+		}
+	}
+	if was, twice := s.arrived[seq]; twice && was != what {
+		s.t.Fatalf("number %d was %q and is %q", seq, was, what)
+	}
+	s.arrived[seq] = what
+	return nil
+}
+
+// frame sends one frame of each layer.
+func (s *storm) frame(n int) {
+	for i := range s.layers {
+		key := s.keys[i] || n == 0
+		s.keys[i] = false
+		size := 1 + s.rnd.IntN(4)*(i+1)
+		for k := range size {
+			payload := vp8Frame{
+				begins: k == 0, key: key && k == 0, pid: s.pid[i] & 0x7fff, body: fmt.Sprintf("<%d.%d.%d/%d>", i, n, k, size),
+			}.payload()
+			s.packet(i, rtp{ts: uint32(n) * 3000, marker: k == size-1, payload: payload})
+		}
+		s.pid[i]++
+		if s.rnd.IntN(10) == 0 {
+			s.packet(i, rtp{ts: uint32(n) * 3000, padding: 50})
+		}
+	}
+}
+
+// packet sends a packet: most arrive, some later, some only when asked for.
+func (s *storm) packet(i int, p rtp) {
+	p.seq = s.seq[i]
+	s.seq[i]++
+	s.sent[i][p.seq] = p
+	switch r := s.rnd.Float64(); {
+	case r < 0.05:
+	case r < 0.10:
+		s.late = append(s.late, late{s.now + int64(s.rnd.IntN(20))*ms, i, p})
+	default:
+		s.layers[i].Push(p.header(s.t), Arrival{At: s.now})
+	}
+}
+
+// repair lets time pass for everybody who repairs.
+func (s *storm) repair() {
+	keep := s.late[:0]
+	for _, l := range s.late {
+		if l.at > s.now {
+			keep = append(keep, l)
+			continue
+		}
+		s.layers[l.layer].Push(l.p.header(s.t), Arrival{At: s.now})
+	}
+	s.late = keep
+	for i, l := range s.layers {
+		for _, seq := range l.Tick(s.now, nil) {
+			if p, ok := s.sent[i][seq]; ok && s.rnd.Float64() > 0.05 {
+				s.late = append(s.late, late{s.now + 30*ms, i, p})
+			}
+		}
+	}
+	var nack []uint16
+	for seq := s.first; seq < s.high; seq++ {
+		if s.arrived[seq] == "" {
+			nack = append(nack, uint16(seq))
+		}
+	}
+	if len(nack) > 0 && s.rnd.IntN(5) == 0 {
+		s.down.Repeat(nack[:min(len(nack), 40)], s.now)
+	}
+}
+
+// Under loss, delay and padding on the way in, and loss on the way out, with
+// switches of layers, all that was numbered arrives in the end, and every
+// payload is where it belongs.
+func TestStorm(t *testing.T) {
+	for seed := range uint64(20) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			s := &storm{
+				t: t, rnd: rand.New(rand.NewPCG(seed, 1)), now: 1000 * ms, arrived: map[uint64]string{},
+				sent: [2]map[uint16]rtp{{}, {}}, seq: [2]uint16{65400, 20}, pid: [2]uint16{32700, 5},
+			}
+			track, src := NewTrack(), NewSource(s, &Clock{})
+			track.Feed(src, s.now)
+			s.layers = [2]*Layer{video(src, "a"), video(src, "b")}
+			s.down = subscribed(track, s, s.now)
+			for n := range 600 {
+				if n%50 == 0 {
+					s.down.Aim([]string{"a", "b"}[n/50%2], false)
+					track.Update(s.now)
+				}
+				s.frame(n)
+				for range 3 {
+					s.now += 11 * ms
+					s.repair()
+				}
+			}
+			for range 300 {
+				s.now += 11 * ms
+				s.repair()
+			}
+			s.check()
+		})
+	}
+}
+
+// check looks at what arrived, in order.
+func (s *storm) check() {
+	frames, switches, missing := 0, 0, 0
+	layer, number, part, pid := -1, -1, 0, -1
+	for seq := s.first; seq <= s.high; seq++ {
+		what := s.arrived[seq]
+		if what == "" {
+			missing++
+			continue
+		}
+		if what == "padding" {
+			continue
+		}
+		var i, n, k, size, id int
+		var begins, key, marker bool
+		rest := what
+		if _, err := fmt.Sscanf(rest, "begins key %t", &key); err == nil {
+			begins = true
+		}
+		at := 0
+		for at < len(rest) && rest[at] != '<' {
+			at++
+		}
+		if _, err := fmt.Sscanf(rest[at:], "<%d.%d.%d/%d> pid %d marker %t", &i, &n, &k, &size, &id, &marker); err != nil {
+			s.t.Fatalf("%q: %v", what, err)
+		}
+		if missing > 0 {
+			continue // nothing to compare with
+		}
+		switch {
+		case begins && i != layer:
+			if !key {
+				s.t.Fatalf("layer %d begins without a key frame: %q", i, what)
+			}
+			switches++
+			layer, number, part = i, n, 0
+		case begins:
+			if n != number+1 || part != 0 {
+				s.t.Fatalf("frame %d.%d part %d after %d.%d", i, n, k, layer, number)
+			}
+			number = n
+		case i != layer || n != number || k != part:
+			s.t.Fatalf("%q after %d.%d.%d", what, layer, number, part)
+		}
+		if begins && pid >= 0 && id != (pid+1)&0x7fff {
+			s.t.Fatalf("picture id %d after %d", id, pid)
+		}
+		pid = id
+		if part = k + 1; marker {
+			if part != size {
+				s.t.Fatalf("%q ends early", what)
+			}
+			part = 0
+			frames++
+		}
+	}
+	if missing > 0 {
+		s.t.Errorf("%d of %d packets are missing: %+v", missing, s.high-s.first, s.down.Stats())
+	}
+	if frames < 500 || switches < 10 {
+		s.t.Errorf("%d frames, %d switches", frames, switches)
+	}
+}
