@@ -223,7 +223,6 @@ func (s *speaker) again(ctx context.Context, t ticket) error {
 	if err := s.spread(ctx); err != nil {
 		return err
 	}
-	s.at.secret = t.secret
 	return s.at.enterAgain(ctx, t.iid)
 }
 
@@ -249,7 +248,6 @@ func (s *speaker) comeBack(ctx context.Context, t ticket) error {
 		return s.join(ctx, t)
 	}
 	session.Memo = nil
-	m.secret = t.secret
 	s.at = m
 	if err := m.attach(ctx, s, session); err != nil {
 		return err

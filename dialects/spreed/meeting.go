@@ -17,7 +17,7 @@ type meeting struct {
 	s       *speaker
 	session *bridge.Session
 	key     roomKey
-	secret  bridge.Secret // as the client gave it
+	master  bridge.Secret // of the room's moderators, if the client has come in with it
 
 	room    bridge.Info
 	self    bridge.Participant
@@ -46,7 +46,10 @@ func (x *member) virtual() bool { return x.Dialect != Name }
 func (x *member) address() address { return address{id: x.ID, virtual: x.virtual()} }
 
 func newMeeting(s *speaker, t ticket, session *bridge.Session) *meeting {
-	m := &meeting{s: s, session: session, key: t.key, secret: t.secret}
+	m := &meeting{s: s, session: session, key: t.key}
+	if at := session.At; at.Self.Role == bridge.Moderator && at.Room.Secured[bridge.Moderator] {
+		m.master = t.secret
+	}
 	m.calls = newCalls(m)
 	m.screens = newScreens(m)
 	return m

@@ -3,6 +3,7 @@ package spreed
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"dragoman/bridge"
@@ -130,10 +131,18 @@ func (s *speaker) onBye(ctx context.Context, r wire.Request) error {
 	if !ok {
 		return nil // an iOS client says so when its user leaves the screen of the room
 	}
-	if !s.peerToPeer(to) {
-		if l := s.at.calls.legs[to.to.id]; l != nil || to.to.virtual {
-			return s.at.calls.hungUp(ctx, l, r.Bye.Bye)
-		}
+	if s.peerToPeer(to) {
+		return s.pass(ctx, to.to.id, r.Bye)
+	}
+	k := &s.at.calls
+	switch l := k.legs[to.to.id]; {
+	case k.broken(r.Bye.Bye):
+		return k.lost(ctx, to.x, l)
+	case l != nil:
+		k.remove(ctx, l)
+		return k.report(ctx, to.x, r.Bye.Bye)
+	case to.to.virtual:
+		return nil
 	}
 	return s.pass(ctx, to.to.id, r.Bye)
 }
@@ -235,20 +244,24 @@ func (k *calls) answered(ctx context.Context, l *leg, d wire.Description) error 
 	return k.gather(ctx)
 }
 
-// hungUp takes the client's Bye. Where everybody is called, one that says that
-// something failed is no wish to hang up (reference 14.6).
-func (k *calls) hungUp(ctx context.Context, l *leg, why wire.Object) error {
-	if l == nil {
-		return nil
-	}
+// broken reports whether a Bye says that something failed, where everybody is called:
+// that is no wish to hang up (reference 14.6).
+func (k *calls) broken(why wire.Object) bool {
 	var r wire.Reason
 	_ = json.Unmarshal(why, &r) // whatever else is in there
-	ours := l.origin == ""
-	k.remove(ctx, l)
-	if k.m.key.automatic() && (r.Reason == "failed" || r.Reason == "error" || r.Reason == "busy") {
-		return k.redial(l.who, ours && l.conference != "")
+	return k.m.key.automatic() && slices.Contains([]string{"failed", "error", "busy", "unsupported"}, r.Reason)
+}
+
+// lost has a call made anew that the client could not make, or has lost. The leg may
+// be unknown here: a client that comes back too late believes for a while in the calls
+// that it had.
+func (k *calls) lost(ctx context.Context, x *member, l *leg) error {
+	ours := !x.virtual() && x.id < k.s().id // who sorts below calls
+	if l != nil {
+		ours = l.origin == "" && l.conference != ""
+		k.remove(ctx, l)
 	}
-	return k.report(ctx, l.who, why)
+	return k.redial(x, ours)
 }
 
 // report tells the other client that this one hung up.

@@ -20,8 +20,7 @@ func (s *speaker) onRoom(ctx context.Context, r wire.Request) error {
 	m := s.at
 	doc := wire.Room{Type: m.key.Kind, Name: m.key.Name, Credentials: r.Room.Credentials}
 	if doc.Credentials != nil {
-		given := bridge.Secret(doc.Credentials.PIN)
-		if err := m.session.Do(ctx, bridge.SetSecrets{Secrets: m.secrets(given)}); err != nil {
+		if err := m.setPIN(ctx, bridge.Secret(doc.Credentials.PIN)); err != nil {
 			return s.reply(r.Iid, refusal(err))
 		}
 	}
@@ -34,14 +33,17 @@ func (s *speaker) onRoom(ctx context.Context, r wire.Request) error {
 	return m.calls.announce(ctx)
 }
 
-// secrets are those of the room with another PIN. Who came in with the moderators'
-// secret keeps it; nobody else can set any in a room that has one.
-func (m *meeting) secrets(given bridge.Secret) map[bridge.Role]bridge.Secret {
-	all := pin(given)
-	if m.room.Secured[bridge.Moderator] && m.secret != "" {
-		all[bridge.Moderator] = m.secret
+// setPIN changes the PIN. All secrets of a room are replaced at once, so who does not
+// know the moderators' cannot do it.
+func (m *meeting) setPIN(ctx context.Context, given bridge.Secret) error {
+	secrets := pin(given)
+	if m.room.Secured[bridge.Moderator] {
+		if m.master == "" {
+			return bridge.Errorf(bridge.Forbidden, "only who came with the moderators' password may do that")
+		}
+		secrets[bridge.Moderator] = m.master
 	}
-	return all
+	return m.session.Do(ctx, bridge.SetSecrets{Secrets: secrets})
 }
 
 // shareRoom tells the other Spreed members the room with its PIN, as the original
