@@ -239,6 +239,7 @@ func (s *server) stats(w http.ResponseWriter, r *http.Request) {
 			members[string(room.ID)] = room.Members
 		}
 		hub["roomsmembers"] = members
+		hub["takenover"], hub["resumed"], hub["abandoned"] = n.takenOver.Load(), n.resumed.Load(), n.abandoned.Load()
 	}
 	w.Header().Set("Access-Control-Allow-Origin", "*")
 	s.json(w, http.StatusOK, map[string]any{
