@@ -28,7 +28,8 @@ type leg struct {
 	state      legState
 	stream     bridge.PublicationID // what is sent down; zero: nothing yet
 	offer      string               // the client's, while asking
-	origin     string               // of the client's offer: the same for another offer on the same connection
+	ours       bool                 // we have called the client
+	origin     string               // of the client's description: the same for its next offer on the same connection
 	conference string
 	early      []bridge.Candidate // while asking
 	connected  bool
@@ -176,6 +177,7 @@ func (k *calls) answer(ctx context.Context, l *leg) error {
 // offer calls the client in the name of a member (reference 15.3).
 func (k *calls) offer(ctx context.Context, x *member, conference string) error {
 	l := k.add(ctx, x, legOffered, conference)
+	l.ours = true
 	short, cancel := context.WithTimeout(ctx, negotiationTime)
 	defer cancel()
 	if err := k.connect(short, l); err != nil {
@@ -232,7 +234,7 @@ func (k *calls) failed(ctx context.Context, l *leg, reason string) error {
 	if k.legs[l.who.ID] != l {
 		return nil
 	}
-	ours := l.state == legOffered || l.origin == ""
+	ours := l.ours
 	k.remove(ctx, l)
 	if err := k.bye(l.who, ""); err != nil {
 		return err
@@ -277,7 +279,7 @@ func (k *calls) renew(ctx context.Context, l *leg) error {
 	if err := k.bye(l.who, ""); err != nil {
 		return err
 	}
-	if l.origin == "" && !l.who.virtual() {
+	if l.ours && !l.who.virtual() {
 		return k.offer(ctx, l.who, k.m.key.String())
 	}
 	return k.announce(ctx)

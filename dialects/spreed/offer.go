@@ -233,7 +233,7 @@ func (k *calls) answered(ctx context.Context, l *leg, d wire.Description) error 
 		_ = k.s().gentle(err)
 		return k.failed(ctx, l, "error")
 	}
-	l.state = legUp
+	l.state, l.origin = legUp, origin(d.SDP)
 	k.up.feed(ctx)
 	if !l.who.virtual() {
 		return k.accept(ctx, l.who)
@@ -258,7 +258,7 @@ func (k *calls) broken(why wire.Object) bool {
 func (k *calls) lost(ctx context.Context, x *member, l *leg) error {
 	ours := !x.virtual() && x.id < k.s().id // who sorts below calls
 	if l != nil {
-		ours = l.origin == "" && l.conference != ""
+		ours = l.ours && l.conference != ""
 		k.remove(ctx, l)
 	}
 	return k.redial(x, ours)
