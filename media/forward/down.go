@@ -40,7 +40,8 @@ type Down struct {
 	lastOut uint64
 	lastTS  uint32
 	lastAt  int64
-	last    shift // numbers of the last payload descriptor
+	tail    uint16 // packets that were numbered last and never came
+	last    shift  // numbers of the last payload descriptor
 
 	open   bool  // a frame has begun and not ended
 	held   int64 // since when a key frame of wanted waits for that; 0: none does

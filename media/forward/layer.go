@@ -189,6 +189,12 @@ func (l *Layer) follow(seq uint64, h *Header, a Arrival, newest bool) {
 		if l.missing.remove(seq) {
 			l.counts.repaired++
 		}
+		if seq < l.counts.first { // the beginning came out of order
+			if l.Repair {
+				l.missing.add(seq+1, l.counts.first, a.At)
+			}
+			l.counts.first = seq
+		}
 		return
 	case seq > l.high+1 && l.Repair && !l.missing.add(l.high+1, seq, a.At):
 		l.wanted.Store(true)

@@ -58,9 +58,10 @@ func (d *Down) enter(l *Layer, p *packet) {
 	}
 	if d.begun {
 		v := &p.picture.vp8
-		d.now.shift = shift{pid: d.last.pid + 1 - v.pid, tl0: d.last.tl0 + 1 - v.tl0, key: d.last.key + 1 - v.key}
+		next := d.last.pid + 1 + d.tail // what is missing at the end may be as many frames
+		d.now.shift = shift{pid: next - v.pid, tl0: d.last.tl0 + 1 - v.tl0, key: d.last.key + 1 - v.key}
 	}
-	d.current, d.lastIn, d.caught, d.held = l, p.seq-1, 0, 0
+	d.current, d.lastIn, d.caught, d.held, d.tail = l, p.seq-1, 0, 0, 0
 }
 
 // align returns the timestamp that the first packet of a segment gets. Between
@@ -109,6 +110,9 @@ func (d *Down) skip(seq uint64) {
 	d.counts.Skipped++
 	if seq > d.now.from {
 		d.archive(seq - 1)
+		// What is missing before it keeps its numbers.
+		d.lastOut = max(d.lastOut, uint64(int64(seq-1)+d.now.delta))
+		d.tail += uint16(min(seq-1-d.lastIn, 1<<10))
 	}
 	d.now.from, d.lastIn = seq+1, seq
 	d.now.delta--
@@ -160,14 +164,9 @@ func (d *Down) send(s *segment, p *packet, time uint32, late bool) {
 		o.Head = v.rewrite(d.head[:], o.Body, s.shift)
 		o.Body = o.Body[v.size:]
 	}
+	d.follow(s, p, out)
 	if !late {
-		d.lastOut, d.lastAt, d.begun, d.open = out, p.at, true, !p.marker
-		if int32(o.TS-d.lastTS) > 0 || d.counts.Packets == 0 {
-			d.lastTS = o.TS
-		}
-		if v.size > 0 {
-			d.last = shift{pid: v.pid + s.shift.pid, tl0: v.tl0 + s.shift.tl0, key: v.key + s.shift.key}
-		}
+		d.lastAt, d.open, d.tail = p.at, !p.marker, 0
 		if d.credit < maxCredit {
 			d.credit++
 		}
@@ -180,6 +179,20 @@ func (d *Down) send(s *segment, p *packet, time uint32, late bool) {
 		}
 	}
 	d.write(p.picture.begins && !d.sound)
+}
+
+// follow remembers the highest numbers that were ever sent.
+func (d *Down) follow(s *segment, p *packet, out uint64) {
+	d.lastOut = max(d.lastOut, out)
+	newer := !d.begun || int32(d.out.TS-d.lastTS) > 0
+	if newer {
+		d.lastTS = d.out.TS
+	}
+	v := &p.picture.vp8
+	if v.size > 0 && (newer || d.out.TS == d.lastTS) {
+		d.last = shift{pid: v.pid + s.shift.pid, tl0: v.tl0 + s.shift.tl0, key: v.key + s.shift.key}
+	}
+	d.begun = true
 }
 
 // write hands the packet in d.out to the writer.
