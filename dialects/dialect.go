@@ -34,6 +34,8 @@ type Dialect interface {
 type Env struct {
 	Host   bridge.Host
 	Gate   bridge.Gate
+	Store  bridge.Store    // what outlives the process; may be nil
+	Login  bridge.Identity // who vouches for users by tokens; may be nil
 	IDs    IDs
 	Log    *slog.Logger
 	Tap    Tap                // may be nil
