@@ -52,7 +52,8 @@ func (p *peer) Receive(id bridge.PublicationID, src bridge.Source, mids ...strin
 		r := &receive{id: id, src: src, pub: pub, needs: needs(mids)}
 		p.receives = append(p.receives, r)
 		p.claim()
-		if p.agreed && slices.ContainsFunc(r.needs, unmet) {
+		// What a client offers to send is its own business.
+		if p.agreed && p.ours && slices.ContainsFunc(r.needs, unmet) {
 			p.post.leave(bridge.PeerNegotiate{Peer: p.cfg.ID})
 		}
 		return nil

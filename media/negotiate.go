@@ -191,9 +191,7 @@ func (p *peer) agree(ours string, theirs sdp.Summary, weAnswer bool) error {
 		p.settle(a, r, up, now)
 	}
 	p.claim()
-	if p.unsettled() {
-		p.post.leave(bridge.PeerNegotiate{Peer: p.cfg.ID})
-	}
+	p.ours = !weAnswer
 	p.mu.Unlock()
 	p.changed()
 	return nil
@@ -213,10 +211,4 @@ func (p *peer) settle(a agreed, r *routes, up bool, now int64) {
 		l.out.agree(a, now)
 		l.out.live(up && l.outgoing, now)
 	}
-}
-
-// unsettled reports whether something is to be sent for which there is no line.
-// The lock is held.
-func (p *peer) unsettled() bool {
-	return slices.ContainsFunc(p.sends, func(s *send) bool { return slices.ContainsFunc(s.needs, unmet) })
 }

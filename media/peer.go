@@ -47,7 +47,8 @@ type peer struct {
 	deadline int64 // when the transport must be up; 0: no hurry
 	offer    string
 	offering bool // an offer waits for its answer
-	agreed   bool // a negotiation has been completed
+	agreed   bool // a negotiation has been completed …
+	ours     bool // … and we had offered
 	lines    []*line
 	receives []*receive
 	sends    []*send

@@ -30,8 +30,8 @@ type Config struct {
 	TCP bool
 	// Munge edits every description before it is sent; see MungeSpreed.
 	Munge func(text string) string
-	// Codec of the video that is sent, a webrtc.MimeType…; default VP8. Any other
-	// carries the same frames in packets that are not checked on reception.
+	// Codec of the video that is sent: webrtc.MimeTypeVP8, the default, or H264,
+	// whose packets are counted on reception, but not checked.
 	Codec string
 }
 
@@ -201,5 +201,26 @@ func (c *Client) shoot(l *layer, ts uint32) {
 	if f.Key {
 		size *= 3
 	}
-	l.write(ts, 0, l.payloader.Payload(mtu, f.Append(nil, size))...)
+	frame := f.Append(nil, size)
+	if c.cfg.Codec == webrtc.MimeTypeH264 {
+		l.write(ts, 0, cut(frame, f.Key)...)
+		return
+	}
+	l.write(ts, 0, l.payloader.Payload(mtu, frame)...)
+}
+
+// cut makes of a frame packets that look like slices of H.264 (RFC 6184,
+// 5.6): IDR slices or others.
+func cut(frame []byte, key bool) (all [][]byte) {
+	const idr, other = 0x65, 0x41
+	head := byte(other)
+	if key {
+		head = idr
+	}
+	for len(frame) > 0 {
+		n := min(len(frame), mtu)
+		all = append(all, append([]byte{head}, frame[:n]...))
+		frame = frame[n:]
+	}
+	return all
 }

@@ -326,6 +326,14 @@ func (p *Peer) WaitVideo(ctx context.Context, stream string, n int) error {
 	})
 }
 
+// WaitPackets waits until n more packets than now have come, of whatever codec.
+func (p *Peer) WaitPackets(ctx context.Context, stream, kind string, n int) error {
+	before := p.Stats()
+	return p.wait(ctx, fmt.Sprintf("%d packets of %q", n, stream), func() bool {
+		return p.find(stream, kind, func(s Stats) bool { return s.Packets-before[s.Stream+"/"+kind].Packets >= n })
+	})
+}
+
 // WaitForeign waits for a frame that no synthetic camera made: a placeholder.
 func (p *Peer) WaitForeign(ctx context.Context, stream string) error {
 	before := p.Stats()
