@@ -186,15 +186,17 @@ func (h *hold) gone(pub Publication) {
 }
 
 // gate opens and closes the tracks of an own publication. A track is open if it
-// may be published and nobody has muted it; a mute that the engine has heard
-// itself does not close it, so that it hears the end of it.
+// has been published and may be, and nobody has muted it; a mute that the engine
+// has heard itself does not close it, so that it hears the end of it. What the
+// room was never told of is closed: nobody can want it, and the engine asks its
+// client to send little.
 func (h *hold) gate(f *feed) {
 	h.mu.Lock()
 	var changed []Track
 	for _, t := range tracks() {
 		heard := t == Audio && f.ours
 		quiet := f.pub.State(t) == Silenced || f.pub.State(t) == Muted && !heard
-		shut := quiet || h.waiting || !h.can.Has(needs(f.pub.Source, t))
+		shut := !f.published || quiet || h.waiting || !h.can.Has(needs(f.pub.Source, t))
 		if shut != f.shut[t] || f.anew {
 			f.shut[t] = shut
 			changed = append(changed, t)

@@ -126,6 +126,9 @@ func TestPeersAndPermissions(t *testing.T) {
 	p, err = c.bob.Connect(ctx(t), bridge.PeerOptions{})
 	code(t, err, 0)
 	code(t, p.Receive(fresh, bridge.Camera), 0)
+	equal(t, "sound before the room knows", c.Media.Open(fresh, bridge.Audio), false)
+	c.bob.Does(bridge.Publish{Publication: bridge.Publication{ID: fresh, Audio: bridge.Live}})
+	c.bob.Lost()
 	equal(t, "sound", c.Media.Open(fresh, bridge.Audio), true)
 	equal(t, "picture", c.Media.Open(fresh, bridge.Video), false)
 }

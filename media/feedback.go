@@ -292,22 +292,23 @@ func (f *feedback) receiverReport(now int64) {
 	packets := []rtcp.Packet{&rtcp.ReceiverReport{SSRC: f.p.ssrc, Reports: reports}}
 	if remb {
 		packets = append(packets, &rtcp.ReceiverEstimatedMaximumBitrate{
-			SenderSSRC: f.p.ssrc, Bitrate: float32(max(allowed, unclaimedBitrate)), SSRCs: ssrcs,
+			SenderSSRC: f.p.ssrc, Bitrate: float32(max(allowed, unwantedBitrate)), SSRCs: ssrcs,
 		})
 	}
 	f.p.writeRTCP(packets...)
 }
 
 const (
-	// unclaimedBitrate is what a client may send that nobody wants, in bit/s.
-	unclaimedBitrate = 50_000
+	// unwantedBitrate is what a client may send that nobody wants, in bit/s.
+	unwantedBitrate = 50_000
 	audioBitrate     = 64_000
 )
 
-// allowance is what may come in here, in bit/s.
+// allowance is what may come in here, in bit/s: next to nothing where nobody could
+// get it, for want of a claim or because the gate is closed.
 func (in *incoming) allowance() int {
 	switch {
-	case !in.source.Feeding():
+	case !in.source.Wanted():
 		return 0
 	case in.kind == audio:
 		return audioBitrate

@@ -174,13 +174,14 @@ func TestPlaceholder(t *testing.T) {
 	}
 }
 
-func TestUnclaimedUploadIsSmall(t *testing.T) {
+func TestUnwantedUploadIsSmall(t *testing.T) {
 	ctx, e := testContext(t), newEngine(t)
 	client, owner := newClient(t, mediatest.Config{}), bridge.NewParticipantID()
 	s, p := leg(t, e, client, owner, bridge.PeerOptions{MaxBitrate: 800_000})
 	clientOffers(ctx, t, s, p)
-	must(t, p.WaitBitrate(ctx, 60_000))
-	must(t, s.Receive(bridge.NewPublicationID(), bridge.Camera))
+	must(t, p.WaitBitrate(ctx, 60_000)) // nobody has claimed it
+	id := bridge.NewPublicationID()
+	must(t, s.Receive(id, bridge.Camera))
 	for p.MaxBitrate() < 800_000 {
 		must(t, ctx.Err())
 		must(t, p.WaitBitrate(ctx, 2_000_000))
@@ -188,6 +189,8 @@ func TestUnclaimedUploadIsSmall(t *testing.T) {
 	if n := p.MaxBitrate(); n > 1_000_000 {
 		t.Errorf("may send %d", n)
 	}
+	e.Gate(id, bridge.Video, false)
+	must(t, p.WaitBitrate(ctx, 80_000)) // nobody gets the picture; the sound remains
 }
 
 func TestLateJoinerSeesAtOnce(t *testing.T) {

@@ -69,6 +69,13 @@ func (s *Source) Track() *Track {
 	return nil
 }
 
+// Wanted reports whether what the source sends could reach anybody: it feeds a
+// track, or could any moment, and the gate is open.
+func (s *Source) Wanted() bool {
+	t := s.track.Load()
+	return t != nil && t.Open() && s.Feeding()
+}
+
 // Feeding reports whether anybody could get what the source sends: it feeds a
 // track, or did until another source that has nothing yet took over.
 func (s *Source) Feeding() bool {
