@@ -3,7 +3,6 @@ package spreed
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
@@ -61,9 +60,7 @@ type Users struct {
 	// How: sharedsecret, httpheader (set by a proxy in front) or certificate.
 	Mode string
 	// The secret that a page shares with this server, for sharedsecret.
-	Secret string
-	// A file with that secret.
-	SecretFile string
+	Secret bridge.Secret
 	// The header with the user, for httpheader.
 	Header string
 	// Anybody may register.
@@ -129,13 +126,6 @@ func (c *Config) Validate() error {
 func (u *Users) validate() error {
 	if !slices.Contains([]string{modeSecret, modeHeader, modeCertificate}, u.Mode) {
 		return fmt.Errorf("users.mode: there is no mode %q", u.Mode)
-	}
-	if u.SecretFile != "" {
-		data, err := os.ReadFile(u.SecretFile)
-		if err != nil {
-			return fmt.Errorf("users.secret_file: %w", err)
-		}
-		u.Secret = string(data)
 	}
 	if u.Enabled && u.Mode == modeSecret && u.Secret == "" {
 		return errors.New("users.secret: is needed for the mode sharedsecret")

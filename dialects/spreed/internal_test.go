@@ -234,17 +234,16 @@ func TestNaming(t *testing.T) {
 
 func TestValidate(t *testing.T) {
 	for want, change := range map[string]func(*Config){
-		"":                  func(*Config) {},
-		"types[0].match":    func(c *Config) { c.Types = []RoomType{{Match: "(", Type: "Room"}} },
-		"types[1].type":     func(c *Config) { c.Types = []RoomType{{Match: "x", Type: "Room"}, {Match: "y"}} },
-		"default_room":      func(c *Config) { c.DefaultRoom = "a\x00b" },
-		"global_room":       func(c *Config) { c.GlobalRoom = " " },
-		"type":              func(c *Config) { c.Type = "" },
-		"peers":             func(c *Config) { c.Peers = "mesh" },
-		"grace":             func(c *Config) { c.Grace = -1 },
-		"users.mode":        func(c *Config) { c.Users.Mode = "magic" },
-		"users.secret":      func(c *Config) { c.Users.Enabled = true },
-		"users.secret_file": func(c *Config) { c.Users.SecretFile = "/nowhere/at/all" },
+		"":               func(*Config) {},
+		"types[0].match": func(c *Config) { c.Types = []RoomType{{Match: "(", Type: "Room"}} },
+		"types[1].type":  func(c *Config) { c.Types = []RoomType{{Match: "x", Type: "Room"}, {Match: "y"}} },
+		"default_room":   func(c *Config) { c.DefaultRoom = "a\x00b" },
+		"global_room":    func(c *Config) { c.GlobalRoom = " " },
+		"type":           func(c *Config) { c.Type = "" },
+		"peers":          func(c *Config) { c.Peers = "mesh" },
+		"grace":          func(c *Config) { c.Grace = -1 },
+		"users.mode":     func(c *Config) { c.Users.Mode = "magic" },
+		"users.secret":   func(c *Config) { c.Users.Enabled = true },
 	} {
 		c := DefaultConfig()
 		change(&c)

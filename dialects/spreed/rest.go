@@ -154,7 +154,7 @@ func (s *server) userOf(r *http.Request, p sessionProof) (user string, ok bool) 
 			user = r.TLS.VerifiedChains[0][0].Subject.CommonName
 		}
 	default:
-		return openCombo(u.Secret, p.Combo, p.Secret, time.Now())
+		return openCombo(string(u.Secret), p.Combo, p.Secret, time.Now())
 	}
 	return user, user != ""
 }
@@ -195,7 +195,7 @@ func (s *server) register(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	expires := time.Now().Add(comboLife)
-	useridcombo, mac := combo(s.cfg.Users.Secret, user, expires)
+	useridcombo, mac := combo(string(s.cfg.Users.Secret), user, expires)
 	s.json(w, http.StatusOK, nonceReply{
 		Nonce: nonce, Userid: user, Combo: useridcombo, Secret: mac, Timestamp: expires.Unix(), Success: true,
 	})
