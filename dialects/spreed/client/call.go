@@ -210,7 +210,7 @@ func (c *Client) onCandidate(r wire.Received) {
 		return
 	}
 	if ice.Token != "" {
-		if t := c.tokenPeer(r.From, ice.ID); t != nil {
+		if t := c.tokenPeer(tokenKey{r.From, ice.Token, string(ice.ID)}); t != nil {
 			_ = t.peer.AddCandidate(c.ctx, ice)
 		}
 		return

@@ -10,8 +10,9 @@ import (
 	"dragoman/dialects/spreed/wire"
 )
 
-// tokenKey is by what a token connection is known (11).
-type tokenKey struct{ remote, id string }
+// tokenKey is by what a token connection is known (11). Both sides count their ids
+// from 0, so two who look at each other's screen have connections of the same id.
+type tokenKey struct{ remote, token, id string }
 
 // tokenPeer is a peer connection made with a token.
 type tokenPeer struct {
@@ -67,7 +68,7 @@ func (c *Client) announceScreen(x *call) {
 func (c *Client) view(from, token string) {
 	id := json.RawMessage(strconv.Itoa(c.lastID))
 	c.lastID++
-	t := &tokenPeer{key: tokenKey{from, string(id)}, kind: View, token: token, id: id}
+	t := &tokenPeer{key: tokenKey{from, token, string(id)}, kind: View, token: token, id: id}
 	peer, err := c.newPeer(t, View, from, true)
 	if err != nil {
 		return
@@ -88,7 +89,7 @@ func (c *Client) onTokenOffer(from string, d wire.Description) {
 	if c.screen == "" || d.Token != c.screen {
 		return
 	}
-	t := &tokenPeer{key: tokenKey{from, string(d.ID)}, kind: Share, token: d.Token, id: d.ID}
+	t := &tokenPeer{key: tokenKey{from, d.Token, string(d.ID)}, kind: Share, token: d.Token, id: d.ID}
 	peer, err := c.newPeer(t, Share, from, false)
 	if err != nil {
 		return
@@ -111,7 +112,7 @@ func (c *Client) onTokenOffer(from string, d wire.Description) {
 }
 
 func (c *Client) onTokenAnswer(from string, d wire.Description) {
-	t := c.views[tokenKey{from, string(d.ID)}]
+	t := c.views[tokenKey{from, d.Token, string(d.ID)}]
 	if t == nil {
 		return
 	}
@@ -120,8 +121,7 @@ func (c *Client) onTokenAnswer(from string, d wire.Description) {
 	}
 }
 
-func (c *Client) tokenPeer(from string, id json.RawMessage) *tokenPeer {
-	key := tokenKey{from, string(id)}
+func (c *Client) tokenPeer(key tokenKey) *tokenPeer {
 	if t := c.views[key]; t != nil {
 		return t
 	}
@@ -130,7 +130,7 @@ func (c *Client) tokenPeer(from string, id json.RawMessage) *tokenPeer {
 
 // peerEvent takes what happens to the peer of a token connection.
 func (t *tokenPeer) peerEvent(c *Client, e PeerEvent) {
-	if c.tokenPeer(t.key.remote, t.id) != t {
+	if c.tokenPeer(t.key) != t {
 		return
 	}
 	switch e.What {
