@@ -119,9 +119,10 @@ func stuck(m *meeting) {
 	m.saw(c, driver.Sight{What: driver.Came, Who: "Anna"})
 	close(stop)
 	before := heap()
-	// More than the kernel's buffers hold, in fewer frames than one may send at once.
-	long := strings.Repeat("long ", 30<<10)
-	for range 50 {
+	// More than the kernel takes for somebody with such a window, in fewer frames
+	// than one may send at once.
+	long := strings.Repeat("long ", 12<<10)
+	for range 24 {
 		m.do("say", func(ctx context.Context) error { return b.Say(ctx, "", long) })
 	}
 	goesOnce(m, "Anna", b, c)
