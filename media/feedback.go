@@ -301,7 +301,7 @@ func (f *feedback) receiverReport(now int64) {
 const (
 	// unwantedBitrate is what a client may send that nobody wants, in bit/s.
 	unwantedBitrate = 50_000
-	audioBitrate     = 64_000
+	audioBitrate    = 64_000
 )
 
 // allowance is what may come in here, in bit/s: next to nothing where nobody could

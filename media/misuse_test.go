@@ -236,3 +236,25 @@ func TestEngineCloses(t *testing.T) {
 		t.Error("a peer for somebody who does not wait any more")
 	}
 }
+
+func TestNothingIsLeft(t *testing.T) {
+	ctx, e := testContext(t), newEngine(t)
+	p := publish(ctx, t, e, mediatest.Config{}, bridge.PeerOptions{})
+	s, c := subscribe(ctx, t, e, p.id, mediatest.Config{}, bridge.PeerOptions{})
+	must(t, c.WaitVideo(ctx, "", 5))
+	if n := e.Stats(); n.Peers != 2 || n.Publications != 1 || n.Subscriptions != 1 || n.PacketsIn == 0 || n.PacketsOut == 0 {
+		t.Errorf("%+v", n)
+	}
+	p.Close()
+	if n := e.Stats(); n.Peers != 1 || n.Publications != 1 {
+		t.Errorf("without the publisher: %+v", n)
+	}
+	s.Close()
+	after := e.Stats()
+	if after.Peers != 0 || after.Publications != 0 || after.Subscriptions != 0 || len(e.PeerStats()) != 0 {
+		t.Errorf("after all have gone: %+v", after)
+	}
+	if after.PacketsIn == 0 || after.PacketsOut == 0 {
+		t.Errorf("counters are gone: %+v", after)
+	}
+}

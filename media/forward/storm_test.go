@@ -199,7 +199,7 @@ func (s *storm) check() {
 				s.t.Fatalf("layer %d begins without a key frame: %q", i, what)
 			}
 			switches++
-			layer, number, part = i, n, 0
+			layer, number = i, n
 		case begins:
 			if n != number+1 || part != 0 {
 				s.t.Fatalf("frame %d.%d part %d after %d.%d", i, n, k, layer, number)

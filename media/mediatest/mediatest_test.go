@@ -113,8 +113,7 @@ func TestReceiverCounts(t *testing.T) {
 			got := r.stats
 			want := tt.want
 			want.Kind, want.Codec, want.Level = "video", "VP8", 127
-			want.Packets, want.Bytes, want.Last, want.First, want.FirstFrame, want.MaxDelay =
-				got.Packets, got.Bytes, got.Last, got.First, got.FirstFrame, got.MaxDelay
+			want.Packets, want.Bytes, want.Last, want.First, want.FirstFrame, want.MaxDelay = got.Packets, got.Bytes, got.Last, got.First, got.FirstFrame, got.MaxDelay
 			if got != want {
 				t.Errorf("got  %+v\nwant %+v", got, want)
 			}
