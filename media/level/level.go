@@ -145,15 +145,21 @@ func (m *Meter) Packet(now time.Duration, level uint8, voice bool, size int) Cha
 	} else {
 		m.loud = m.sizes.loud(size, elapsed) && !silent
 	}
-	if m.loud {
-		m.heard = m.last
-		if was {
-			m.credit = min(m.credit+elapsed, m.cfg.On)
-		}
-	} else {
-		m.credit = max(m.credit-elapsed, 0)
-	}
+	m.count(was, elapsed)
 	return m.unmute(known && level < Silence || !silent && (!known || m.gone)) | m.settle(silent)
+}
+
+// count adds to what speaks for talking while it is loud, and takes from it while
+// it is not.
+func (m *Meter) count(was bool, elapsed time.Duration) {
+	switch {
+	case !m.loud:
+		m.credit = max(m.credit-elapsed, 0)
+		return
+	case was:
+		m.credit = min(m.credit+elapsed, m.cfg.On)
+	}
+	m.heard = m.last
 }
 
 // Tick says what time it is, so that the end of a stream is noticed. Once every

@@ -17,22 +17,18 @@ func Bitrate(text string, bps int) string {
 	}
 	limit := fmt.Sprintf("b=AS:%d\r\nb=TIAS:%d\r\n", max(1, bps/1000), bps)
 	var b strings.Builder
-	media, pending := -1, false // the section, and whether it waits for its limit
-	limited := func() bool {
-		return media >= 0 && d.media[media].kind == "video" && !d.media[media].rejected() &&
-			d.media[media].direction(d.body).Receives()
-	}
+	sections := d.media
+	limited, pending := false, false // whether the section has a limit, and still waits for it
 	for line := range strings.Lines(text) {
-		head := line[0] == 'm' || line[0] == 'i' || line[0] == 'c'
-		if pending && !head || pending && line[0] == 'm' {
+		if pending && !strings.ContainsRune("ic", rune(line[0])) {
 			b.WriteString(limit)
 			pending = false
 		}
 		if line[0] == 'm' {
-			media++
-			pending = limited()
+			limited = receivesVideo(sections[0], d.body)
+			pending, sections = limited, sections[1:]
 		}
-		if limited() && (strings.HasPrefix(line, "b=AS:") || strings.HasPrefix(line, "b=TIAS:")) {
+		if limited && (strings.HasPrefix(line, "b=AS:") || strings.HasPrefix(line, "b=TIAS:")) {
 			continue
 		}
 		b.WriteString(line)
@@ -41,4 +37,9 @@ func Bitrate(text string, bps int) string {
 		b.WriteString(limit)
 	}
 	return b.String()
+}
+
+// receivesVideo reports whether the author of a section wants video in it.
+func receivesVideo(s *section, session body) bool {
+	return s.kind == "video" && !s.rejected() && s.direction(session).Receives()
 }

@@ -32,8 +32,10 @@ func TestDescribe(t *testing.T) {
 		t.Errorf("the layer id has extension %d", got)
 	}
 	vp8, ok := video.Codec("vp8")
-	want := Codec{Type: 120, Name: "VP8", Rate: 90000, Channels: 1, Params: "max-fs=12288;max-fr=60",
-		Feedback: []string{"nack", "nack pli", "ccm fir", "goog-remb", "transport-cc"}}
+	want := Codec{
+		Type: 120, Name: "VP8", Rate: 90000, Channels: 1, Params: "max-fs=12288;max-fr=60",
+		Feedback: []string{"nack", "nack pli", "ccm fir", "goog-remb", "transport-cc"},
+	}
 	if !ok || !reflect.DeepEqual(vp8, want) {
 		t.Errorf("VP8 is %+v, want %+v", vp8, want)
 	}

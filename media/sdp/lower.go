@@ -93,10 +93,9 @@ func (sh shape) lower(m *section) {
 		m.remove("sctp-port")
 		m.set("sctpmap", port+" webrtc-datachannel 1024")
 	}
-	switch {
-	case sh.mid == "":
+	if sh.mid == "" {
 		m.remove("mid")
-	default:
+	} else {
 		m.set("mid", sh.mid)
 	}
 	if m.rtp() && !slices.ContainsFunc(m.attrs, isDirection) {

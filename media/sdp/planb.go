@@ -98,19 +98,7 @@ func (l *lifting) extra(s *section) *section {
 // sourcesOf returns the SSRCs of an m-line that carry a track, in the order in
 // which they are described.
 func sourcesOf(s *section) []source {
-	repair := map[string]string{} // of a repairing SSRC: what it repairs
-	other := map[string]bool{}    // further streams of a simulcast group
-	for _, v := range s.all("ssrc-group") {
-		f := strings.Fields(v)
-		switch {
-		case len(f) == 3 && (f[0] == "FID" || f[0] == "FEC-FR"):
-			repair[f[2]] = f[1]
-		case len(f) > 2:
-			for _, id := range f[2:] {
-				other[id] = true
-			}
-		}
-	}
+	repair, other := groupsOf(s)
 	var all []source
 	at := map[string]int{}
 	for _, v := range s.all("ssrc") {
@@ -134,6 +122,24 @@ func sourcesOf(s *section) []source {
 		}
 	}
 	return all
+}
+
+// groupsOf returns what each repairing SSRC of an m-line repairs, and which SSRCs
+// are further streams of a simulcast group (RFC 5576, 4.2).
+func groupsOf(s *section) (repair map[string]string, other map[string]bool) {
+	repair, other = map[string]string{}, map[string]bool{}
+	for _, v := range s.all("ssrc-group") {
+		f := strings.Fields(v)
+		switch {
+		case len(f) == 3 && (f[0] == "FID" || f[0] == "FEC-FR"):
+			repair[f[2]] = f[1]
+		case len(f) > 2:
+			for _, id := range f[2:] {
+				other[id] = true
+			}
+		}
+	}
+	return repair, other
 }
 
 // has reports whether a line belongs to the source.
