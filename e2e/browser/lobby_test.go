@@ -208,7 +208,9 @@ func share(from, to *guest) {
 		const g = c.getContext("2d");
 		let n = 0;
 		window.drawing = setInterval(() => { g.fillStyle = n % 2 ? "navy" : "teal"; g.fillRect(0, 0, 800, 600); g.fillStyle = "white"; g.font = "80px sans-serif"; g.fillText(String(n++), 40, 120); }, 50);
-		await window.lobby.share(c.captureStream(15));
+		const screen = c.captureStream(15);
+		screen.getVideoTracks()[0].contentHint = "detail"; // as a captured display is by itself
+		await window.lobby.share(screen);
 	})()`)
 	to.until("sees the screen of "+from.name, func(s stats) error {
 		p, err := s.find(from.name, true)
