@@ -37,7 +37,7 @@ func (r *Recording) Script() *Script {
 	}
 	s := &Script{Header: Header{Version: Version, Dialect: r.dialect, Title: r.title, Needs: []string{}}}
 	last := r.start
-	for i := range log {
+	for i := range log[:curtain(log)] {
 		e := &log[i]
 		gap := e.at.Sub(last)
 		last = e.at
@@ -51,6 +51,27 @@ func (r *Recording) Script() *Script {
 		s.Steps = append(s.Steps, step)
 	}
 	return s
+}
+
+// curtain returns where the recording ends: before clients that go together at
+// the end, when nobody says anything any more. Who of them is still told that
+// the others go is a matter of luck.
+func curtain(log []recorded) int {
+	const together = 100 * time.Millisecond
+	end, next := len(log), time.Time{}
+	for i := len(log) - 1; i >= 0; i-- {
+		switch e := &log[i]; {
+		case e.server:
+		case e.step.Do != "close":
+			return end
+		default:
+			if !next.IsZero() && next.Sub(e.at) < together {
+				end = i
+			}
+			next = e.at
+		}
+	}
+	return end
 }
 
 // distiller knows the whole recording when it makes steps of it.
@@ -150,7 +171,7 @@ func secret(key string) bool {
 
 // random reports whether a text looks like one that a machine has drawn.
 func random(s string) bool {
-	if len(s) < 12 || strings.ContainsAny(s, " \t\r\n/?{}<>\"") {
+	if len(s) < 10 || strings.ContainsAny(s, " \t\r\n/?{}<>\"") {
 		return false
 	}
 	if _, err := time.Parse(time.RFC3339, s); err == nil {

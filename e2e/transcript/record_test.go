@@ -148,6 +148,31 @@ func tapped(t *testing.T, tap dialects.Tap, dir dialects.Direction, v any) {
 	tap.Frame(1, dir, b)
 }
 
+// Clients that go together at the end are left out, one that goes before is not.
+func TestCurtain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := NewRecording("x", "t")
+		for id := range dialects.ConnID(3) {
+			r.Frame(id, dialects.In, []byte("1"))
+		}
+		pass(t, time.Second)
+		r.closed(0, false, 1000)
+		r.Frame(1, dialects.Out, []byte("2"))
+		pass(t, time.Second)
+		r.closed(1, false, 1000)
+		r.Frame(2, dialects.Out, []byte("3"))
+		pass(t, time.Millisecond)
+		r.closed(2, false, 1000)
+		var last []string
+		for _, s := range r.Script().Steps[6:] {
+			last = append(last, s.Who+" "+s.kind())
+		}
+		if got := strings.Join(last, ", "); got != "a close, b hear" {
+			t.Errorf("ends with %s", got)
+		}
+	})
+}
+
 func TestRecordingIsBounded(t *testing.T) {
 	r := NewRecording("x", "t")
 	for i := range MaxSteps {
