@@ -72,7 +72,7 @@ func New(cfg Config) (*Engine, error) {
 	if err := e.listen(); err != nil {
 		return nil, err
 	}
-	e.log.Info("media engine started", "engine", "portable", "udp", e.udp.LocalAddr(), "tcp", cfg.TCP)
+	e.log.Info("media engine started", "engine", "portable", "udp", e.udp.LocalAddr().String(), "tcp", cfg.TCP)
 	e.wg.Go(e.tick)
 	return e, nil
 }

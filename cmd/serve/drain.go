@@ -38,7 +38,7 @@ func (h *host) Join(ctx context.Context, req bridge.JoinRequest) (*bridge.Sessio
 // them one after another, so that their clients do not all come back at once.
 func (s *Server) drain() {
 	s.draining.Store(true)
-	s.log.Info("draining", "timeout", s.cfg.Drain.Timeout, "connections", s.connections())
+	s.log.Info("draining", "timeout", s.cfg.Drain.Timeout.String(), "connections", s.connections())
 	deadline := time.Now().Add(s.cfg.Drain.Timeout)
 	s.until(deadline, func() bool { return s.connections() == 0 })
 	if s.connections() == 0 {
