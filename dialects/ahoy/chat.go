@@ -89,6 +89,9 @@ func (t *seat) said(_ context.Context, e bridge.Said) error {
 	from := memberRef{Name: e.Name, MemberID: t.memberID(e.From)}
 	if m := t.people[e.From]; m != nil {
 		from = m.ref()
+		if err := t.introduce(m); err != nil {
+			return err
+		}
 	}
 	if raw := json.RawMessage(e.Attrs[chatAttr]); raw != nil && json.Valid(raw) {
 		return t.s.say("CHAT_MESSAGE_indication", &chatIndication{From: from, Message: raw})
@@ -119,6 +122,9 @@ func (t *seat) data(_ context.Context, e bridge.Data) error {
 func (t *seat) note(about *member, text string) error {
 	if !t.s.cfg.Notes {
 		return nil
+	}
+	if err := t.introduce(about); err != nil {
+		return err
 	}
 	return t.line(about.ref(), "["+text+"]")
 }

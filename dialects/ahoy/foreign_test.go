@@ -317,3 +317,39 @@ func TestForgedMember(t *testing.T) {
 		b.silent()
 	})
 }
+
+// TestNamelessMember: one of another dialect that has no name yet is told when it
+// has one, with the media that it shares by then, or after a while (spreed.md 8:
+// names come about a second after the client).
+func TestNamelessMember(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, w *world) {
+		w.room(bridge.Spec{})
+		a := w.member("r", "A")
+		g := w.guest(bridge.JoinRequest{Room: "r"})
+		g.publish(bridge.Camera, bridge.Live, bridge.Live)
+		g.do(bridge.ReportTalking{On: true})
+		a.silent()
+		g.do(bridge.Rename{Name: "Guest"})
+		m := a.hear("CONFERENCE_JOIN_indication", object{"member": object{"name": "Guest", "audio": off(), "video": off()}})
+		a.hear("MEDIA_indication", object{"member": object{"name": "Guest"}, "audio": on(), "video": on()})
+		if id := m["member"].(object)["memberID"]; id == "" {
+			t.Error("it has no id")
+		}
+
+		// One who says something is introduced by that, and one who never says its
+		// name is not kept back for ever.
+		h := w.guest(bridge.JoinRequest{Room: "r"})
+		h.do(bridge.Say{ID: bridge.NewMessageID(), Text: "hello"})
+		a.hear("CONFERENCE_JOIN_indication", object{"member": object{"name": ""}})
+		a.hear("CHAT_MESSAGE_indication", object{"message": object{"text": `{"chat":"hello"}`}})
+		w.guest(bridge.JoinRequest{Room: "r"})
+		a.hear("CONFERENCE_JOIN_indication", object{"member": object{"name": ""}})
+
+		// One who goes before that was never there.
+		i := w.guest(bridge.JoinRequest{Room: "r"})
+		if err := i.s.Leave(t.Context(), bridge.ByWish); err != nil {
+			t.Fatal(err)
+		}
+		a.silent()
+	})
+}

@@ -27,6 +27,9 @@ func (t *seat) changed(_ context.Context, e bridge.Changed) error {
 	if m == t.me {
 		return nil
 	}
+	if m.unnamed != nil && e.P.Name != "" {
+		return t.introduce(m)
+	}
 	if e.What&bridge.NameChanged != 0 && before.Name != e.P.Name {
 		if err := t.note(m, known(before.Name)+" is now called "+known(e.P.Name)); err != nil {
 			return err

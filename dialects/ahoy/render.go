@@ -107,7 +107,23 @@ func (t *seat) joinedBy(_ context.Context, e bridge.Joined) error {
 	if e.P.Kind.Hidden() {
 		return nil
 	}
-	return t.welcomeMember(t.addMember(e.P))
+	m := t.addMember(e.P)
+	if e.P.Name == "" && e.P.Dialect != Name {
+		m.unnamed = t.s.c.After(naming, func(context.Context) error { return t.introduce(m) })
+		return nil
+	}
+	return t.welcomeMember(m)
+}
+
+// introduce tells a member that was kept back, and what it shares.
+func (t *seat) introduce(m *member) error {
+	if m.unnamed == nil {
+		return nil
+	}
+	m.unnamed()
+	m.unnamed = nil
+	t.touch(m)
+	return t.welcomeMember(m)
 }
 
 func (t *seat) welcomeMember(m *member) error {
@@ -126,11 +142,15 @@ func (t *seat) left(_ context.Context, e bridge.Left) error {
 
 // farewell forgets a member and tells so. Nothing is told about it afterwards.
 func (t *seat) farewell(m *member) error {
+	unknown := m.unnamed != nil
 	m.forget()
 	delete(t.members, m.id)
 	if r := t.getting[m.id]; r != nil {
 		r.end()
 		delete(t.getting, m.id)
+	}
+	if unknown {
+		return nil
 	}
 	moderator := m.who.Role == bridge.Moderator && !m.extra
 	return t.s.say("CONFERENCE_LEAVE_indication", &leaveIndication{Member: leaverRef{m.ref(), moderator}})
@@ -214,6 +234,9 @@ func (t *seat) talking(_ context.Context, e bridge.Talking) error {
 
 // happened sends a MEDIA_event (5.8).
 func (t *seat) happened(m *member, what string) error {
+	if m.unnamed != nil {
+		return nil // how it is then, it is introduced
+	}
 	return t.s.say("MEDIA_event", &mediaEvent{Member: m.ref(), Event: what})
 }
 

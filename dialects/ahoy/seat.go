@@ -133,4 +133,8 @@ func (m *member) forget() {
 		m.pending()
 		m.pending = nil
 	}
+	if m.unnamed != nil {
+		m.unnamed()
+		m.unnamed = nil
+	}
 }

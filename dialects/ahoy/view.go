@@ -16,6 +16,11 @@ const screenSuffix = " (screen)"
 // that a stop and a start, or a stop and a leave, are one message (5.4).
 const settle = 30 * time.Millisecond
 
+// naming is how long a member of another dialect that has no name yet is kept
+// back. A Spreed client says its name about a second after it came in (spreed.md
+// 8), and Ahoy clients have no message for a member that is called otherwise now.
+const naming = 1500 * time.Millisecond
+
 // member is one whom Ahoy clients see: a participant with its first stream, or
 // a further stream of one ("extra").
 type member struct {
@@ -25,6 +30,7 @@ type member struct {
 	stream  bridge.Publication // zero: shares nothing
 	told    showing            // what the client was told last
 	pending func()             // takes back the message to come; nil: none is
+	unnamed func()             // takes back the end of being kept back; nil: the client knows it
 }
 
 // showing is what an Ahoy client may know of a stream.
@@ -152,7 +158,7 @@ func (t *seat) load(at bridge.Snapshot) (all []*member) {
 
 // touch makes the client told of a change of media, once things have settled.
 func (t *seat) touch(m *member) {
-	if m == t.me || m.pending != nil {
+	if m == t.me || m.pending != nil || m.unnamed != nil {
 		return
 	}
 	m.pending = t.s.c.After(settle, func(context.Context) error {
