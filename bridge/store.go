@@ -14,10 +14,14 @@ import (
 // for what is out of bounds, Unavailable when ctx ended or the database is away,
 // Internal. Times are kept in microseconds and come back in UTC.
 //
-// Changes are functions: they are given what is stored and change it. Where two
-// change the same at the same time, the second one's function is called again
-// with what the first one left; so it has no other effects. An error that it
-// returns is returned, and nothing is stored.
+// Changes are functions: they are given what is stored and change it. Of two that
+// change the same at the same time, the second is given what the first left. A
+// function is called while others wait, and again when the database asks for that:
+// it has no other effects, does not wait and does not use the store. An error that
+// it returns is returned as it is, and nothing is stored.
+//
+// A zero Created is set to now, a zero Updated to Created; whoever changes
+// something sets Updated.
 type Store interface {
 	Accounts() Accounts
 	Meetings() Meetings
