@@ -17,6 +17,7 @@ func TestImports(t *testing.T) {
 			[]string{"dragoman/bridge", "dragoman/dialects", "dragoman/cluster", "github.com/gorilla/websocket"},
 			"transcripts know the wire only, so that they can be played against any server",
 		},
+		"transcript/transcripttest": {[]string{"dragoman/e2e/transcript"}, "it only hands transcripts to the testing package"},
 		"driver": {
 			[]string{
 				"dragoman/bridge", "dragoman/dialects/*", "dragoman/media/mediatest",

@@ -6,6 +6,7 @@ import (
 
 	"dragoman/dialects/ahoy"
 	"dragoman/e2e/transcript"
+	"dragoman/e2e/transcript/transcripttest"
 )
 
 // dirs are where transcripts are. Those of the second need an engine that does
@@ -14,7 +15,7 @@ func dirs() []string { return []string{"testdata", "testdata/engine"} }
 
 func TestTranscripts(t *testing.T) {
 	for _, dir := range dirs() {
-		transcript.Dir(t, dir, func(t *testing.T) transcript.World { return newWorld(t).open() })
+		transcripttest.Dir(t, dir, func(t *testing.T) transcript.World { return newWorld(t).open() })
 	}
 }
 

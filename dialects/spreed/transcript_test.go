@@ -9,12 +9,13 @@ import (
 
 	"dragoman/dialects/spreed"
 	"dragoman/e2e/transcript"
+	"dragoman/e2e/transcript/transcripttest"
 )
 
 // TestTranscripts plays every transcript. What a file needs of the configuration
 // is said by the beginning of its name.
 func TestTranscripts(t *testing.T) {
-	transcript.Dir(t, "testdata", func(t *testing.T) transcript.World {
+	transcripttest.Dir(t, "testdata", func(t *testing.T) transcript.World {
 		w := newWorld(t)
 		name := t.Name()
 		name = name[strings.LastIndex(name, "/")+1:]

@@ -9,9 +9,8 @@ import (
 	"time"
 )
 
-func TestDir(t *testing.T) {
-	Dir(t, "testdata", func(*testing.T) World { return Handler(newToy()) })
-}
+// NewToyWorld is for the tests outside this package.
+func NewToyWorld() World { return Handler(newToy()) }
 
 const head = `{"transcript":1,"dialect":"toy","title":"t"}` + "\n"
 
