@@ -116,6 +116,7 @@ func (s *speaker) take(ctx context.Context, name string) (*bridge.Session, error
 		return nil, err
 	}
 	if s.d.cfg.GrantPresenter && session.At.Self.Role != bridge.Moderator && session.At.Self.Can.Has(bridge.PublishScreen) {
+		session.At.Self.Can &^= bridge.PublishScreen // the snapshot is older
 		return session, s.d.serve(ctx, p.Room, bridge.Permit{Target: session.At.Self.ID, Remove: bridge.PublishScreen})
 	}
 	return session, nil

@@ -349,6 +349,9 @@ func (m tickets) Put(_ context.Context, t bridge.Secret, value []byte, expires t
 
 func (m tickets) get(t bridge.Secret, take bool) (value []byte, err error) {
 	err = m.with(func() error {
+		if m.broken != nil {
+			return m.broken
+		}
 		k, ok := m.secrets[t]
 		if !ok || !time.Now().Before(k.expires) {
 			return gone()
@@ -357,7 +360,7 @@ func (m tickets) get(t bridge.Secret, take bool) (value []byte, err error) {
 			delete(m.secrets, t)
 		}
 		value = k.value
-		return m.broken
+		return nil
 	})
 	return value, err
 }

@@ -244,20 +244,7 @@ func (g *guest) events() []bridge.Event {
 
 func (g *guest) do(c bridge.Command) error { return g.s.Do(context.Background(), c) }
 
-// inWorld runs a test of a node, changed before it opens, in virtual time.
-func inWorld(t *testing.T, change func(w *world), f func(t *testing.T, w *world)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		if change != nil {
-			change(w)
-		}
-		w.open()
-		defer func() {
-			if err := w.Close(); err != nil {
-				t.Errorf("close: %v", err)
-			}
-		}()
-		f(t, w)
-	})
+// configure changes the dialect's section.
+func (w *world) configure(change func(*k3k.Config)) {
+	w.env.Config = func(into any) error { change(into.(*k3k.Config)); return nil }
 }
