@@ -68,7 +68,7 @@ func (s accounts) LogIn(ctx context.Context, a bridge.Account) (bridge.Account, 
 	args = append(args, text(a.ID), string(a.User), micro(a.Created))
 	err = s.writing(ctx, "account", func(ctx context.Context, tx *sql.Tx) error {
 		n, err := touched(ctx, tx, `INSERT INTO accounts (name, mail, search, profile, attrs, expires, id, subject, created)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING`, args...)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`, args...)
 		if err != nil {
 			return err
 		}

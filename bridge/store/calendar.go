@@ -157,6 +157,9 @@ func listQuery(q bridge.Query, limit int) (string, []any, error) {
 	if o := mailOwner(q.Mail); o != "" {
 		owners = append(owners, o)
 	}
+	if err := plain(q.Mail); err != nil {
+		return "", nil, err
+	}
 	from, err := parsePosition(q.After)
 	if err != nil {
 		return "", nil, err
@@ -168,15 +171,17 @@ func listQuery(q bridge.Query, limit int) (string, []any, error) {
 	const key = `starts, created, meeting`
 	var parts []string
 	for i, o := range owners {
-		parts = append(parts, fmt.Sprintf(`SELECT * FROM (SELECT %s FROM calendar WHERE owner = %s%s ORDER BY %s LIMIT %s) AS part%d`,
-			key, a.add(o), filter, key, a.add(limit), i))
+		where := `owner = ` + a.add(o) + filter
+		if i > 0 { // what the account has, it has with its own answer
+			where += ` AND NOT EXISTS (SELECT 1 FROM calendar AS own WHERE own.meeting = calendar.meeting AND own.owner = ` + a.add(owners[0]) + `)`
+		}
+		parts = append(parts, fmt.Sprintf(`SELECT * FROM (SELECT %s FROM calendar WHERE %s ORDER BY %s LIMIT %s) AS part%d`, key, where, key, a.add(limit), i))
 	}
-	// The answer is the one to the account, where there are two.
 	mine := make([]string, len(owners))
 	for i, o := range owners {
 		mine[i] = `(SELECT answer FROM calendar WHERE calendar.meeting = page.meeting AND owner = ` + a.add(o) + `)`
 	}
-	return `WITH page AS (` + strings.Join(parts, ` UNION `) + ` ORDER BY ` + key + ` LIMIT ` + a.add(limit) + `)
+	return `WITH page AS (` + strings.Join(parts, ` UNION ALL `) + ` ORDER BY ` + key + ` LIMIT ` + a.add(limit) + `)
 		SELECT ` + meetingColumns + `,
 		EXISTS (SELECT 1 FROM favorites WHERE favorites.meeting = page.meeting AND account = ` + a.add(owners[0]) + `),
 		COALESCE(` + strings.Join(mine, `, `) + `, 0)

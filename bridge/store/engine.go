@@ -183,7 +183,7 @@ func (db *DB) classify(what string, err error) *bridge.Error {
 	}
 	switch db.state(err) {
 	case taken:
-		return &bridge.Error{Code: bridge.Exists, Msg: "there is such a " + what + " already", Err: err}
+		return &bridge.Error{Code: bridge.Exists, Msg: "the " + what + " exists already", Err: err}
 	case missing:
 		return &bridge.Error{Code: bridge.NotFound, Msg: "what the " + what + " belongs to does not exist", Err: err}
 	case collided, away:

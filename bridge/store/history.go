@@ -45,15 +45,18 @@ func (s history) Append(ctx context.Context, room bridge.RoomID, said bridge.Sai
 		return s.failure("message", err)
 	}
 	return s.writing(ctx, "message", func(ctx context.Context, tx *sql.Tx) error {
-		// The owner of a room is the only one who appends. When there are two for a
-		// moment, the second finds its number taken.
-		if _, err := tx.ExecContext(ctx, `INSERT INTO messages (room, number, id, at, body)
-			SELECT $1, COALESCE(MAX(number), 0) + 1, $2, $3, $4 FROM messages WHERE room = $1 ON CONFLICT (room, id) DO NOTHING`,
-			string(room), text(said.ID), micro(said.At), body); err != nil {
+		var number int64
+		if err := tx.QueryRowContext(ctx, `INSERT INTO chats (room, last) VALUES ($1, 1)
+			ON CONFLICT (room) DO UPDATE SET last = chats.last + 1 RETURNING last`, string(room)).Scan(&number); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `DELETE FROM messages WHERE room = $1
-			AND number <= (SELECT MAX(number) FROM messages WHERE room = $1) - $2`, string(room), min(max(0, keep), bridge.MaxKeepChat))
+		if _, err := tx.ExecContext(ctx, `INSERT INTO messages (room, number, id, at, body) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (room, id) DO NOTHING`, string(room), number, text(said.ID), micro(said.At), body); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `DELETE FROM messages WHERE room = $1 AND number <=
+			(SELECT number FROM messages WHERE room = $1 ORDER BY number DESC LIMIT 1 OFFSET $2)`,
+			string(room), min(max(0, keep), bridge.MaxKeepChat))
 		return err
 	})
 }
@@ -78,7 +81,7 @@ func (s history) Clear(ctx context.Context, room bridge.RoomID) error {
 		return nil
 	}
 	return s.writing(ctx, "message", func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `DELETE FROM messages WHERE room = $1`, string(room))
+		_, err := tx.ExecContext(ctx, `DELETE FROM chats WHERE room = $1`, string(room))
 		return err
 	})
 }

@@ -159,10 +159,8 @@ func (s meetings) one(ctx context.Context, viewer bridge.AccountID, where string
 		if err := readAttendees(ctx, tx, bridge.MaxAttendees, &e.Meeting); err != nil || viewer.IsZero() {
 			return err
 		}
-		for _, a := range e.Attendees {
-			if a.Account == viewer {
-				e.Involved, e.Answer = true, a.Answer
-			}
+		if i := slices.IndexFunc(e.Attendees, func(a bridge.Attendee) bool { return a.Account == viewer }); i >= 0 {
+			e.Involved, e.Answer = true, e.Attendees[i].Answer
 		}
 		if e.Creator == viewer {
 			e.Involved, e.Answer = true, bridge.Accepted

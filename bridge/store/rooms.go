@@ -209,7 +209,7 @@ func (s rooms) Delete(ctx context.Context, id bridge.RoomID) error {
 
 // deleteRoom removes a room with all that refers to it.
 func deleteRoom(ctx context.Context, tx *sql.Tx, id bridge.RoomID) error {
-	if _, err := tx.ExecContext(ctx, `DELETE FROM messages WHERE room = $1`, string(id)); err != nil {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM chats WHERE room = $1`, string(id)); err != nil {
 		return err
 	}
 	n, err := touched(ctx, tx, `DELETE FROM rooms WHERE id = $1`, string(id))

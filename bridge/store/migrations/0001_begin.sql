@@ -89,9 +89,14 @@ CREATE TABLE invites (
 );
 CREATE INDEX invites_room ON invites (room, created, code);
 
--- Rooms keep chat whether they are stored or not.
+-- Rooms keep chat whether they are stored or not. A room's row here is also what
+-- those wait for who append to the same chat.
+CREATE TABLE chats (
+	room TEXT PRIMARY KEY,
+	last BIGINT NOT NULL -- number that was given last
+);
 CREATE TABLE messages (
-	room   TEXT NOT NULL,
+	room   TEXT NOT NULL REFERENCES chats (room) ON DELETE CASCADE,
 	number BIGINT NOT NULL,
 	id     TEXT NOT NULL,
 	at     BIGINT NOT NULL,
