@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,12 +14,19 @@ import (
 	"dragoman/bridge"
 )
 
-// line is a queue in virtual time with what it opened.
+// line is a queue in virtual time with what it opened. Its timers run in the test's
+// goroutine, as those of a connection run in the connection's.
 type line struct {
 	*queue
 	t      *testing.T
 	opened []string
 	keys   map[string]key
+	timers []*timeout
+}
+
+type timeout struct {
+	at time.Time
+	f  func(context.Context) error
 }
 
 func inQueue(t *testing.T, f func(l *line)) {
@@ -26,15 +34,15 @@ func inQueue(t *testing.T, f func(l *line)) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &line{t: t, keys: map[string]key{}}
 		l.queue = &queue{after: func(d time.Duration, f func(context.Context) error) func() {
-			timer := time.AfterFunc(d, func() {
-				if err := f(t.Context()); err != nil {
-					l.opened = append(l.opened, err.Error())
-				}
-			})
-			return func() { timer.Stop() }
+			own := &timeout{time.Now().Add(d), f}
+			l.timers = append(l.timers, own)
+			return func() { l.timers = slices.DeleteFunc(l.timers, func(o *timeout) bool { return o == own }) }
 		}}
 		f(l)
 		l.stop()
+		if len(l.timers) > 0 {
+			t.Errorf("%d timers are left", len(l.timers))
+		}
 	})
 }
 
@@ -82,9 +90,25 @@ func (l *line) forgets(name string) {
 	}
 }
 
+// pass lets time pass.
 func (l *line) pass(d time.Duration) {
-	time.Sleep(d) // synctest
-	synctest.Wait()
+	for end := time.Now().Add(d); ; {
+		var next *timeout
+		for _, o := range l.timers {
+			if !o.at.After(end) && (next == nil || o.at.Before(next.at)) {
+				next = o
+			}
+		}
+		if next == nil {
+			time.Sleep(time.Until(end)) // synctest
+			return
+		}
+		time.Sleep(time.Until(next.at)) // synctest
+		l.timers = slices.DeleteFunc(l.timers, func(o *timeout) bool { return o == next })
+		if err := next.f(l.t.Context()); err != nil {
+			l.opened = append(l.opened, err.Error())
+		}
+	}
 }
 
 func (l *line) want(names string) {
