@@ -2,6 +2,7 @@ package k3k
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha1" //nolint:gosec // RFC 9562 makes version 5 of it
 	"math"
 	"net/http"
@@ -103,6 +104,11 @@ func (d *server) invited(ctx context.Context, code bridge.InviteCode) (bridge.In
 
 // spec is what a room is made from.
 func (d *server) spec(r bridge.StoredRoom) bridge.Spec { return r.Spec }
+
+// randomRoom makes the id of a new room, and a secret for those who own it.
+func randomRoom() (bridge.RoomID, bridge.Secret) {
+	return bridge.RoomID(bridge.NewMeetingID().String()), bridge.Secret(rand.Text())
+}
 
 // newRoom is a room that somebody makes.
 func (d *server) newRoom(who bridge.AccountID, title, password string, waiting bool) bridge.StoredRoom {

@@ -1,0 +1,111 @@
+package k3k
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"dragoman/bridge"
+)
+
+// issuer handles GET auth/login (reference 4.2).
+func (d *server) issuer(*request) (reply, error) {
+	_, url := d.env.Login.Issuer()
+	type provider struct {
+		Name string `json:"name"`
+		URL  string `json:"url"`
+	}
+	return reply{body: map[string]provider{"oidc": {"default", url}}}, nil
+}
+
+// login handles POST auth/login.
+func (d *server) login(r *request) (reply, error) {
+	q, err := body[struct {
+		IDToken *string `json:"id_token"`
+	}](r)
+	if err == nil {
+		err = required(q.IDToken != nil)
+	}
+	if err != nil {
+		return reply{}, err
+	}
+	grant, err := d.env.Login.ByIDToken(r.Context(), bridge.Secret(*q.IDToken))
+	switch bridge.CodeOf(err) {
+	case 0:
+	case bridge.BadRequest:
+		return reply{}, &restError{http.StatusBadRequest, "invalid_claims", "the token lacks claims that are needed"}
+	case bridge.Unauthenticated:
+		return reply{}, &expired{"invalid_token"}
+	default:
+		return reply{}, err
+	}
+	a := bridge.Account{
+		ID: bridge.AccountOf(grant.User), User: grant.User, Name: grant.Name, Until: grant.Expires, Created: time.Now(),
+	}
+	if p := grant.Profile; p != nil {
+		a.Profile = *p
+		for _, name := range []string{p.Nickname, strings.TrimSpace(p.First + " " + p.Last), grant.Name, string(grant.User)} {
+			if name != "" {
+				a.Name = name
+				break
+			}
+		}
+	}
+	if _, err := d.env.Store.Accounts().LogIn(r.Context(), a); err != nil {
+		return reply{}, err
+	}
+	return reply{body: struct {
+		Permissions []string `json:"permissions"`
+	}{[]string{}}}, nil
+}
+
+// turnServer is one server of a TURN answer (reference 4.6).
+type turnServer struct {
+	Username string   `json:"username,omitempty"`
+	Password string   `json:"password,omitempty"`
+	TTL      string   `json:"ttl,omitempty"` // when the credentials expire
+	URIs     []string `json:"uris"`
+}
+
+// turn handles GET turn. An invite code will do for guests.
+func (d *server) turn(r *request) (reply, error) {
+	if err := d.mayTurn(r); err != nil {
+		return reply{}, err
+	}
+	if d.env.ICE == nil {
+		return empty(), nil
+	}
+	var all []turnServer
+	for _, s := range d.env.ICE() {
+		t := turnServer{URIs: s.URLs}
+		if s.Username != "" {
+			t.Username, t.Password = s.Username, s.Credential
+			t.TTL = decimal(time.Now().Add(s.TTL).Unix())
+		}
+		all = append(all, t)
+	}
+	if len(all) == 0 {
+		return empty(), nil
+	}
+	return reply{body: all}, nil
+}
+
+func (d *server) mayTurn(r *request) error {
+	var code bridge.InviteCode
+	if code.UnmarshalText([]byte(bearer(r.Request))) == nil {
+		_, err := d.invited(r.Context(), code)
+		if bridge.CodeOf(err) == bridge.NotFound {
+			return &expired{"invalid_token"}
+		}
+		return err
+	}
+	_, err := d.account(r.Request)
+	return err
+}
+
+// guestTurn handles POST turn, which is an error of one of the clients: it asks so
+// as a guest, without credentials, and does not come in unless it gets an array
+// (reference 4.6).
+func (d *server) guestTurn(*request) (reply, error) {
+	return reply{body: []turnServer{}}, nil
+}
