@@ -282,9 +282,12 @@ func (d *server) startInvited(r *request) (reply, error) {
 	if q.Password != nil {
 		p.Secret = *q.Password
 	}
-	if at.stored != nil && !opens(*at.stored, p.Secret) {
-		d.env.Gate.Failed(who)
-		return reply{}, errPassword
+	if at.stored != nil {
+		if !opens(*at.stored, p.Secret) {
+			d.env.Gate.Failed(who)
+			return reply{}, errPassword
+		}
+		p.Secret = string(at.stored.Spec.Secrets[bridge.Speaker]) // one that is not asked for would be wrong
 	}
 	return d.begin(r, p, q.breakout)
 }
