@@ -25,7 +25,7 @@ func crashChild(url string) {
 	ctx := context.Background()
 	db, err := store.Open(ctx, store.Config{URL: url, Key: key})
 	if err != nil {
-		fmt.Println("error", err)
+		fmt.Fprintln(os.Stdout, "error", err)
 		os.Exit(1)
 	}
 	var say sync.Mutex
@@ -35,7 +35,7 @@ func crashChild(url string) {
 		if err != nil {
 			words = []any{"error", err}
 		}
-		fmt.Println(words...) // one write to the pipe
+		fmt.Fprintln(os.Stdout, words...) // one write to the pipe
 	}
 	var all sync.WaitGroup
 	all.Go(func() {

@@ -122,7 +122,7 @@ func TestSeal(t *testing.T) {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}
-	if s.hash("x") != s.hash("x") || s.hash("x") == s.hash("y") || s.hash("x") == other.hash("x") {
+	if again := s.hash("x"); again != s.hash("x") || s.hash("x") == s.hash("y") || s.hash("x") == other.hash("x") {
 		t.Error("a hash depends on the key and on what is hashed, and on nothing else")
 	}
 }

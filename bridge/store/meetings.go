@@ -91,10 +91,9 @@ func checkMeeting(m *bridge.Meeting) error {
 		return bridge.Errorf(bridge.BadRequest, "a meeting has at most %d attendees", bridge.MaxAttendees)
 	case len(m.Recurrence) > bridge.MaxRecurrence:
 		return bridge.Errorf(bridge.BadRequest, "a meeting has at most %d rules of recurrence", bridge.MaxRecurrence)
-	case m.Timeless && !(m.Starts.At.IsZero() && m.Ends.At.IsZero() && len(m.Recurrence) == 0):
-		return bridge.Errorf(bridge.BadRequest, "a meeting at no particular time has neither start nor end nor recurrence")
-	case !m.Timeless && (m.Starts.At.IsZero() || m.Ends.At.Before(m.Starts.At)):
-		return bridge.Errorf(bridge.BadRequest, "a meeting ends after it begins")
+	}
+	if err := checkTimes(m); err != nil {
+		return err
 	}
 	for _, a := range m.Attendees {
 		if err := plain(a.Name, a.Mail); err != nil {
@@ -108,6 +107,17 @@ func checkMeeting(m *bridge.Meeting) error {
 		return err
 	}
 	return plain(append(slices.Clone(m.Recurrence), m.Title, m.About, m.Organizer.Name, m.Organizer.Mail, m.Starts.Zone, m.Ends.Zone)...)
+}
+
+func checkTimes(m *bridge.Meeting) error {
+	timed := !m.Starts.At.IsZero() || !m.Ends.At.IsZero() || len(m.Recurrence) > 0
+	switch {
+	case m.Timeless && timed:
+		return bridge.Errorf(bridge.BadRequest, "a meeting at no particular time has neither start nor end nor recurrence")
+	case !m.Timeless && (m.Starts.At.IsZero() || m.Ends.At.Before(m.Starts.At)):
+		return bridge.Errorf(bridge.BadRequest, "a meeting ends after it begins")
+	}
+	return nil
 }
 
 // Create implements bridge.Meetings.

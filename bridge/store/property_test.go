@@ -62,7 +62,7 @@ func (m model) has(one bridge.Meeting, q bridge.Query) bool {
 	bounded := !q.From.IsZero() || !q.To.IsZero()
 	return answer != 99 && !one.Cancelled && (len(q.Answers) == 0 || slices.Contains(q.Answers, answer)) &&
 		(q.Adhoc == nil || *q.Adhoc == one.Adhoc) && (q.Timeless == nil || *q.Timeless == one.Timeless) &&
-		(!q.Favorites || m.favorites[one.ID]) && !(bounded && one.Timeless) &&
+		(!q.Favorites || m.favorites[one.ID]) && (!bounded || !one.Timeless) &&
 		(q.From.IsZero() || ends.After(q.From)) && (q.To.IsZero() || one.Starts.At.Before(q.To))
 }
 

@@ -121,7 +121,10 @@ func TestAccounts(t *testing.T) {
 			fails(t, bridge.NotFound, err)
 		}
 		for _, bad := range []bridge.Account{
-			{}, {User: "a\x00"}, {User: "u", Name: "\xff"}, {User: "u", Name: strings.Repeat("x", 70_000)},
+			{},
+			{User: "a\x00"},
+			{User: "u", Name: "\xff"},
+			{User: "u", Name: strings.Repeat("x", 70_000)},
 			{User: "u", Attrs: map[string]string{"k": strings.Repeat("x", bridge.MaxAttrs)}},
 		} {
 			_, err = s.LogIn(t.Context(), bad)
@@ -197,7 +200,10 @@ func TestRooms(t *testing.T) {
 			fails(t, bridge.NotFound, err)
 		}
 		for _, bad := range []bridge.Spec{
-			{}, {ID: " r"}, {ID: "r\x00"}, {ID: "r", About: "\x00"},
+			{},
+			{ID: " r"},
+			{ID: "r\x00"},
+			{ID: "r", About: "\x00"},
 			{ID: "r", Attrs: map[string]string{"k": strings.Repeat("x", bridge.MaxAttrs)}},
 		} {
 			fails(t, bridge.BadRequest, s.Create(t.Context(), bridge.StoredRoom{Spec: bad}))

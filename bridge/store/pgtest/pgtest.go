@@ -49,7 +49,7 @@ func Start(ctx context.Context) (*Server, error) {
 	}
 	s := &Server{dir: dir, pass: rand.Text()}
 	if err := s.start(ctx, bin); err != nil {
-		log, _ := os.ReadFile(filepath.Join(dir, "log")) //nolint:errcheck // there may be none yet
+		log, _ := os.ReadFile(filepath.Join(dir, "log")) // there may be none yet
 		err = fmt.Errorf("postgres: %w\n%s", err, log)
 		_ = s.Close()
 		return nil, err
