@@ -9,7 +9,7 @@ FUZZ    ?= 10s
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FAST    := $(shell $(GO) list ./... 2>/dev/null | grep -v -e /e2e/browser)
 
-.PHONY: run build test test-fast bench profile lint fmt fuzz demo chromium clean help
+.PHONY: run build test test-fast bench lint fmt fuzz demo chromium postgresql clean help
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -21,11 +21,11 @@ build: ## build bin/dragoman
 	@mkdir -p bin
 	$(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o $(BIN) ./cmd/dragoman
 
-test: chromium ## everything that must hold, with the race detector and a real browser
+test: chromium postgresql ## everything that must hold, with the race detector, a real browser and a real PostgreSQL
 	$(GO) vet ./...
 	$(GO) test -race -timeout 20m ./...
 
-test-fast: ## the same without the browser
+test-fast: postgresql ## the same without the browser
 	$(GO) test -race -timeout 10m $(FAST)
 
 bench: build ## measure forwarding: packets per CPU-second, allocations
@@ -50,10 +50,14 @@ demo: build ## play a scripted mixed meeting and print who heard whom
 	$(BIN) demo
 
 chromium:
-	@command -v chromium >/dev/null 2>&1 || { \
-	  echo "chromium is missing: installing Debian's package"; \
-	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } \
-	  || { echo "chromium could not be installed: install it by hand (apt-get install chromium)"; exit 1; }; }
+	@command -v chromium >/dev/null 2>&1 || $(call install,chromium)
+
+postgresql: # the server's programs are not on PATH in Debian
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1 || $(call install,postgresql)
+
+install = { echo "$(1) is missing: installing Debian's package"; \
+	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1); } \
+	|| { echo "$(1) could not be installed: install it by hand (apt-get install $(1))"; exit 1; }; }
 
 clean: ## remove what was built
 	rm -rf bin
