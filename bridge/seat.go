@@ -299,20 +299,10 @@ func (r *room) setAway(m *member, away bool, grace time.Duration) {
 
 // info is the room as it may be known from outside.
 func (r *room) info() Info {
-	secured := make(map[Role]bool, len(r.spec.Secrets))
-	for role, s := range r.spec.Secrets {
-		if s != "" {
-			secured[role] = true
-		}
-	}
-	return Info{
-		ID: r.id, Title: r.spec.Title, About: r.spec.About,
-		Secured: secured, Locked: r.locked,
-		Members: r.inside, Max: r.spec.Max, Ends: r.clock.ends,
-		WaitingRoom: r.spec.WaitingRoom, Hands: !r.spec.NoHands, Chat: !r.spec.NoChat,
-		MaxBitrate: r.spec.MaxBitrate, Recording: r.recording, Created: r.created,
-		Speaker: r.speaker, Unlisted: r.spec.Unlisted, Attrs: r.spec.Attrs,
-	}
+	i := r.spec.Info()
+	i.ID, i.Locked, i.Members, i.Ends = r.id, r.locked, r.inside, r.clock.ends
+	i.Recording, i.Created, i.Speaker = r.recording, r.created, r.speaker
+	return i
 }
 
 // snapshot is the room as m may see it.

@@ -37,6 +37,21 @@ func prepare(s, usual Spec) (Spec, error) {
 	return s, checkSpec(s)
 }
 
+// Info is what may be known of a room before it is made.
+func (s Spec) Info() Info {
+	secured := make(map[Role]bool, len(s.Secrets))
+	for role, secret := range s.Secrets {
+		if secret != "" {
+			secured[role] = true
+		}
+	}
+	return Info{
+		ID: s.ID, Title: s.Title, About: s.About, Secured: secured, Max: s.Max, Ends: s.Ends,
+		WaitingRoom: s.WaitingRoom, Hands: !s.NoHands, Chat: !s.NoChat,
+		MaxBitrate: s.MaxBitrate, Unlisted: s.Unlisted, Attrs: s.Attrs,
+	}
+}
+
 func checkSpec(s Spec) error {
 	switch {
 	case s.Default > Moderator:

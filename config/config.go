@@ -32,6 +32,8 @@ type Config struct {
 	Drain    Drain
 	// Where files are kept that outlive the process. Empty: nothing is kept.
 	DataDir string
+	Store   Store
+	OIDC    OIDC
 	Limits  Limits
 	Brake   Brake
 	Runtime Runtime
@@ -174,6 +176,38 @@ type Drain struct {
 	Spread time.Duration
 }
 
+// Store is the database of what outlives the process: accounts, meetings, rooms,
+// invites.
+type Store struct {
+	// sqlite:/path/of/a/file, or postgres://user:password@host:5432/database. Empty: a SQLite file in data_dir, and without one a file that is gone with the process.
+	URL bridge.Secret
+	// Seals passwords of rooms and tickets in the database. All nodes that share it have the same, of at least 16 bytes. Empty: one that is made in data_dir.
+	Key bridge.Secret
+}
+
+// OIDC is the identity provider whose users log in. In development mode without one
+// every token is believed.
+type OIDC struct {
+	// The issuer's URL, as its tokens say. Empty: there are no users, only guests.
+	Issuer string
+	// What stands for the issuer in the ids of users. It must never change. Empty: the host of issuer.
+	Name string
+	// The clients at the issuer whose users come in: the audience of ID tokens.
+	ClientIDs []string `yaml:"client_ids"`
+	// What access tokens are made for: the names that this server has at the issuer. Empty: any of client_ids.
+	Audience []string
+	// Claims without which an ID token is refused. Empty: email, given_name, family_name.
+	Required []string
+	// Client id with which the issuer is asked about each access token (RFC 7662). Empty: access tokens have to be JWTs.
+	IntrospectID string
+	// The secret of introspect_id.
+	IntrospectSecret bridge.Secret
+	// How far the clocks of the issuer and of this machine may be apart.
+	Skew time.Duration
+	// How long the issuer may take to answer.
+	Timeout time.Duration
+}
+
 // Limits is what a node and its clients may cost. Where nothing else is said, 0
 // leaves the value to each dialect, which knows what its clients are used to.
 type Limits struct {
@@ -230,6 +264,7 @@ func Default() Config {
 		Lobby:  Lobby{Enabled: true},
 		Log:    Log{Level: "info", Format: "auto"},
 		Drain:  Drain{Timeout: 30 * time.Minute, Spread: time.Minute},
+		OIDC:   OIDC{Skew: time.Minute, Timeout: 5 * time.Second},
 		Limits: Limits{Rooms: 10_000},
 		Brake: Brake{
 			Failures: 10, RoomFailures: 100, Window: time.Minute, Pause: 5 * time.Minute, Size: 20_000,

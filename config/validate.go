@@ -14,6 +14,7 @@ import (
 
 	"dragoman/bridge"
 	"dragoman/bridge/gate"
+	"dragoman/bridge/store"
 )
 
 // redacted is what secrets print as; as input it is a mistake.
@@ -34,6 +35,8 @@ func (c *Config) Validate() error {
 	p.notNegative("drain.spread", int64(c.Drain.Spread))
 	c.Limits.check(&p)
 	c.checkBrake(&p)
+	c.checkStore(&p)
+	c.OIDC.check(&p)
 	p.notNegative("runtime.gogc", int64(c.Runtime.Gogc))
 	refuseRedacted(reflect.ValueOf(c).Elem(), "", &p)
 	if c.Dev && !c.Insecure {
@@ -152,6 +155,47 @@ func (c *Config) checkBrake(p *Problems) {
 		"brake.pause": int64(b.Pause), "brake.size": int64(b.Size),
 	} {
 		p.notNegative(path, n)
+	}
+}
+
+func (c *Config) checkStore(p *Problems) {
+	scheme, _, _ := strings.Cut(string(c.Store.URL), ":")
+	switch {
+	case c.Store.Key != "" && len(c.Store.Key) < store.MinKey:
+		p.addf("store.key", "has fewer than %d bytes", store.MinKey)
+	case c.Store.URL == "":
+	case scheme != "sqlite" && scheme != "postgres" && scheme != "postgresql":
+		p.addf("store.url", "begins neither with sqlite: nor with postgres://")
+	case scheme != "sqlite" && c.Store.Key == "":
+		p.addf("store.key", "is missing: all nodes that share a database need the same (\"openssl rand -hex 32\" makes one)")
+	case c.Store.Key == "" && c.DataDir == "":
+		p.addf("store.key", "is missing: without it and data_dir, what is in the database could not be read after a restart")
+	}
+}
+
+func (o OIDC) check(p *Problems) {
+	p.notNegative("oidc.skew", int64(o.Skew))
+	p.positive("oidc.timeout", int64(o.Timeout))
+	for i, name := range o.Required {
+		if !slices.Contains(gate.Claims(), name) {
+			p.addf(fmt.Sprintf("oidc.required[%d]", i), "%q is not one of %s", name, strings.Join(gate.Claims(), ", "))
+		}
+	}
+	if o.Issuer == "" {
+		if len(o.ClientIDs) > 0 || o.IntrospectID != "" {
+			p.addf("oidc.issuer", "is missing: the other keys of oidc are about it")
+		}
+		return
+	}
+	u, err := url.Parse(o.Issuer)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		p.addf("oidc.issuer", "%q is not like https://login.example.org", o.Issuer)
+	}
+	if len(o.ClientIDs) == 0 {
+		p.addf("oidc.client_ids", "is empty: nobody's tokens are for this server")
+	}
+	if (o.IntrospectID == "") != (o.IntrospectSecret == "") {
+		p.addf("oidc.introspect_id", "goes with oidc.introspect_secret: give both or none")
 	}
 }
 

@@ -2,37 +2,10 @@ package serve
 
 import (
 	"context"
-	"sync/atomic"
 	"time"
 
 	"dragoman/bridge"
 )
-
-// host lets nobody new in while the server drains. Who is in stays.
-type host struct {
-	bridge.Host
-	draining *atomic.Bool
-}
-
-func errDraining() error {
-	return bridge.Errorf(bridge.Unavailable, "the server goes down: try again in a moment")
-}
-
-// Create implements bridge.Host.
-func (h *host) Create(ctx context.Context, s bridge.Spec) error {
-	if h.draining.Load() {
-		return errDraining()
-	}
-	return h.Host.Create(ctx, s)
-}
-
-// Join implements bridge.Host.
-func (h *host) Join(ctx context.Context, req bridge.JoinRequest) (*bridge.Session, error) {
-	if h.draining.Load() {
-		return nil, errDraining()
-	}
-	return h.Host.Join(ctx, req)
-}
 
 // drain takes no new clients, lets the meetings go on for a while, and then ends
 // them one after another, so that their clients do not all come back at once.

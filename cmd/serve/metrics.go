@@ -9,6 +9,7 @@ import (
 
 	"dragoman/bridge"
 	"dragoman/bridge/gate"
+	"dragoman/bridge/store"
 	"dragoman/dialects"
 	"dragoman/media"
 )
@@ -96,6 +97,29 @@ func brakeMetrics() []metric[gate.BrakeStats] {
 	}
 }
 
+func storeMetrics() []metric[store.Stats] {
+	type d = store.Stats
+	return []metric[d]{
+		newMetric(gauge, "store_connections", "Connections to the database that are open.", func(s d) int64 { return int64(s.Open) }),
+		newMetric(gauge, "store_connections_busy", "Connections to the database that are in use.", func(s d) int64 { return int64(s.InUse) }),
+		newMetric(counter, "store_waited_total", "Calls that had to wait for a connection to the database.", func(s d) uint64 { return s.Waited }),
+		newMetric(counter, "store_repeated_total", "Transactions that were repeated because the database asked for it.", func(s d) uint64 { return s.Again }),
+		newMetric(counter, "store_failed_total", "Calls that ended because the database was away, or with an error of ours.", func(s d) uint64 { return s.Failed }),
+	}
+}
+
+func oidcMetrics() []metric[gate.OIDCStats] {
+	type o = gate.OIDCStats
+	return []metric[o]{
+		newMetric(counter, "oidc_discoveries_total", "Questions to the identity provider for what it says of itself.", func(s o) uint64 { return s.Discoveries }),
+		newMetric(counter, "oidc_key_fetches_total", "Questions to the identity provider for its keys.", func(s o) uint64 { return s.KeyFetches }),
+		newMetric(counter, "oidc_throttled_total", "Unknown keys that the identity provider was not asked for, because it just was.", func(s o) uint64 { return s.Throttled }),
+		newMetric(counter, "oidc_introspections_total", "Questions to the identity provider about an access token.", func(s o) uint64 { return s.Introspections }),
+		newMetric(counter, "oidc_remembered_total", "Access tokens about which the identity provider was asked a moment ago.", func(s o) uint64 { return s.Remembered }),
+		newMetric(counter, "oidc_refused_total", "Tokens that did not hold.", func(s o) uint64 { return s.Refused }),
+	}
+}
+
 func dropMetrics() map[string]metric[media.Drops] {
 	drop := func(read func(media.Drops) uint64) metric[media.Drops] {
 		return newMetric(counter, "media_dropped_packets_total", "Packets that were not forwarded, by reason.", read, "reason")
@@ -121,6 +145,8 @@ type collector struct {
 	media    []metric[media.Stats]
 	drops    map[string]metric[media.Drops]
 	brake    []metric[gate.BrakeStats]
+	store    []metric[store.Stats]
+	oidc     []metric[gate.OIDCStats]
 	draining metric[bool]
 	info     *prometheus.Desc
 }
@@ -129,6 +155,7 @@ func newCollector(s *Server) *collector {
 	return &collector{
 		server: s, rooms: roomMetrics(), dialects: dialectMetrics(),
 		media: mediaMetrics(), drops: dropMetrics(), brake: brakeMetrics(),
+		store: storeMetrics(), oidc: oidcMetrics(),
 		draining: newMetric(gauge, "draining", "1 while the server takes no new clients.", func(on bool) int64 {
 			if on {
 				return 1
@@ -152,6 +179,12 @@ func (c *collector) Describe(to chan<- *prometheus.Desc) {
 	}
 	to <- c.drops["failed"].desc // all have the same
 	for _, m := range c.brake {
+		to <- m.desc
+	}
+	for _, m := range c.store {
+		to <- m.desc
+	}
+	for _, m := range c.oidc {
 		to <- m.desc
 	}
 	to <- c.draining.desc
@@ -183,6 +216,17 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 			m.send(to, stats)
 		}
 	}
+	if stats, ok := c.server.storeStats(); ok {
+		for _, m := range c.store {
+			m.send(to, stats)
+		}
+	}
+	if o := c.server.oidc; o != nil {
+		stats := o.Stats()
+		for _, m := range c.oidc {
+			m.send(to, stats)
+		}
+	}
 	c.draining.send(to, c.server.Draining())
 	to <- prometheus.MustNewConstMetric(c.info, gauge, 1, c.server.version)
 }
@@ -196,6 +240,17 @@ func (s *Server) mediaStats() (media.Stats, bool) {
 		return media.Stats{}, false
 	}
 	return engine.Stats(), true
+}
+
+// storeStats returns what the store has counted, if it is open.
+func (s *Server) storeStats() (store.Stats, bool) {
+	s.mu.Lock()
+	db := s.db
+	s.mu.Unlock()
+	if db == nil {
+		return store.Stats{}, false
+	}
+	return db.Stats(), true
 }
 
 // metrics answers scrapes. Each server has a registry of its own.

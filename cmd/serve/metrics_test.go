@@ -49,6 +49,7 @@ func TestMetricsCountAndNameNobody(t *testing.T) {
 	s := start(t, free())
 	p := s.Ports()
 	join(t, "ws://"+p.HTTP+"/ahoy/", "a-room-of-our-own", "Wolfeschlegelstein")
+	wait(t, "the connection that made the room is closed", func() bool { return s.connections() == 1 })
 	r, err := plain.Get("http://" + p.Admin + "/metrics")
 	if err != nil {
 		t.Fatal(err)
@@ -63,6 +64,7 @@ func TestMetricsCountAndNameNobody(t *testing.T) {
 		`dragoman_connections{dialect="ahoy"} 1`:                 false,
 		`dragoman_connections{dialect="spreed"} 0`:               false,
 		`dragoman_connections_total{dialect="ahoy"} 2`:           false,
+		`dragoman_store_failed_total 0`:                          false,
 		`dragoman_draining 0`:                                    false,
 		`dragoman_build_info{version="test"} 1`:                  false,
 		`dragoman_media_dropped_packets_total{reason="stale"} 0`: false,

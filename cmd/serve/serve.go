@@ -1,5 +1,5 @@
-// Package serve composes a server from a configuration: media, rooms, dialects,
-// listeners, in this order, and stops them in the reverse one. It is what
+// Package serve composes a server from a configuration: store, media, rooms,
+// dialects, listeners, in this order, and stops them in the reverse one. It is what
 // "dragoman serve" runs and what tests start; there may be several in one
 // process.
 package serve
@@ -34,8 +34,12 @@ type Server struct {
 	log     *slog.Logger
 	version string
 
+	key      []byte // of ids, tokens and what is stored
 	engine   *media.Engine
 	media    *late
+	db       *database // nil: not open
+	stored   *lateStore
+	oidc     *gate.OIDC // nil: no issuer is configured
 	rooms    *bridge.Local
 	gate     bridge.Gate
 	brake    *gate.Brake // nil in development mode
@@ -73,7 +77,7 @@ func New(cfg config.Config, o Options) (*Server, error) {
 		o.Dialects = all.List()
 	}
 	s := &Server{
-		cfg: cfg, log: o.Log, version: o.Version, media: &late{},
+		cfg: cfg, log: o.Log, version: o.Version, media: &late{}, stored: &lateStore{},
 		counts: map[string]*dialects.Counts{}, now: make(chan struct{}),
 	}
 	s.base, s.cancel = context.WithCancel(context.Background())
@@ -102,7 +106,11 @@ func Check(cfg config.Config) error {
 
 // mount gives every dialect that is switched on what it needs, and its routes.
 func (s *Server) mount(entries []all.Entry) error {
-	key, err := s.identity()
+	var err error
+	if s.key, err = s.identity(); err != nil {
+		return err
+	}
+	login, err := s.login()
 	if err != nil {
 		return err
 	}
@@ -122,8 +130,9 @@ func (s *Server) mount(entries []all.Entry) error {
 		routes = append(routes, dialects.Route{
 			Dialect: d, Hosts: set.Hosts, Prefix: set.RoutePrefix(),
 			Env: dialects.Env{
-				Host: &host{Host: s.rooms, draining: &s.draining}, Gate: s.gate,
-				IDs: dialects.NewIDs(key), Log: s.log.With("dialect", d.Name()),
+				Host: &host{Host: s.rooms, stored: s.stored, draining: &s.draining}, Gate: s.gate,
+				Store: s.stored, Login: login,
+				IDs: dialects.NewIDs(s.key), Log: s.log.With("dialect", d.Name()),
 				Limits: limits(s.cfg.Limits), Counts: counts, Config: s.cfg.Section(d.Name()),
 			},
 		})
@@ -166,6 +175,13 @@ func (s *Server) Start(ctx context.Context) error {
 }
 
 func (s *Server) open(ctx context.Context) error {
+	db, err := s.openStore(ctx)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.db, s.stored.Store = db, db
+	s.mu.Unlock()
 	cfg := s.cfg.Media
 	cfg.Log = s.log
 	engine, err := media.New(cfg)
@@ -218,7 +234,7 @@ func (s *Server) close() error {
 	err := s.rooms.Close(ctx)
 	s.cancel()
 	s.mu.Lock()
-	listeners, engine := s.listeners, s.engine
+	listeners, engine, db := s.listeners, s.engine, s.db
 	s.listeners = nil
 	s.mu.Unlock()
 	var wg sync.WaitGroup
@@ -228,6 +244,11 @@ func (s *Server) close() error {
 	wg.Wait()
 	if engine != nil {
 		if closing := engine.Close(); err == nil {
+			err = closing
+		}
+	}
+	if db != nil {
+		if closing := db.Close(); err == nil {
 			err = closing
 		}
 	}

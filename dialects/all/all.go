@@ -5,8 +5,10 @@ package all
 import (
 	"net/url"
 
+	"dragoman/bridge"
 	"dragoman/dialects"
 	"dragoman/dialects/ahoy"
+	"dragoman/dialects/k3k"
 	"dragoman/dialects/spreed"
 )
 
@@ -25,6 +27,7 @@ type Entry struct {
 func List() []Entry {
 	return []Entry{
 		{func() dialects.Dialect { return ahoy.New() }, "Ahoy!", "127.0.0.1:8082", ahoy.DefaultConfig(), ahoyCard},
+		{func() dialects.Dialect { return k3k.New() }, "k3k", "127.0.0.1:8083", k3k.DefaultConfig(), k3kCard},
 		{func() dialects.Dialect { return spreed.New() }, "Spreed", "127.0.0.1:8084", spreed.DefaultConfig(), spreedCard},
 	}
 }
@@ -39,6 +42,14 @@ func spreedCard(root *url.URL, room string) (address, enter string) {
 	u := *root
 	u.Path += room // slashes may stay; the rest is escaped
 	return u.String(), ""
+}
+
+// k3kCard: clients are given the link of an invite, from which some of them find
+// the server; others are configured with its address and told the code.
+func k3kCard(root *url.URL, room string) (address, enter string) {
+	u := *root
+	u.Path += "invite/" + k3k.InviteUUID(bridge.RoomID(room))
+	return u.String(), k3k.RoomUUID(bridge.RoomID(room))
 }
 
 func socket(root *url.URL) *url.URL {
