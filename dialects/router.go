@@ -20,10 +20,12 @@ type Route struct {
 
 // Router brings each request to its dialect: by host name, by WebSocket
 // subprotocol, by path prefix, in this order; what is left goes to a fallback.
+// What has both the subprotocol and the prefix of a dialect has come by the prefix.
 type Router struct {
 	hosts     map[string]http.Handler
 	protocols map[string]http.Handler
 	prefixes  map[string]http.Handler // by first path segment, without slashes
+	within    map[string]http.Handler // by subprotocol and path segment: of the same dialect
 	roots     map[string]http.Handler // by name
 	fallback  http.Handler
 }
@@ -33,7 +35,7 @@ type Router struct {
 func NewRouter(routes []Route, fallback http.Handler) (*Router, error) {
 	r := &Router{
 		hosts: map[string]http.Handler{}, protocols: map[string]http.Handler{},
-		prefixes: map[string]http.Handler{}, roots: map[string]http.Handler{}, fallback: fallback,
+		prefixes: map[string]http.Handler{}, within: map[string]http.Handler{}, roots: map[string]http.Handler{}, fallback: fallback,
 	}
 	for _, route := range routes {
 		name := route.Dialect.Name()
@@ -66,6 +68,9 @@ func NewRouter(routes []Route, fallback http.Handler) (*Router, error) {
 		if err := claim(r.prefixes, prefix, below, "prefix"); err != nil {
 			return nil, err
 		}
+		for _, p := range route.Dialect.Subprotocols() {
+			r.within[p+" "+prefix] = below
+		}
 	}
 	return r, nil
 }
@@ -93,14 +98,17 @@ func (r *Router) find(q *http.Request) http.Handler {
 	if h := r.hosts[strings.ToLower(host)]; h != nil {
 		return h
 	}
+	first, _, rest := strings.Cut(strings.TrimPrefix(q.URL.Path, "/"), "/")
 	if websocket.IsWebSocketUpgrade(q) {
 		for _, p := range websocket.Subprotocols(q) {
+			if h := r.within[p+" "+first]; h != nil && rest {
+				return h
+			}
 			if h := r.protocols[p]; h != nil {
 				return h
 			}
 		}
 	}
-	first, _, rest := strings.Cut(strings.TrimPrefix(q.URL.Path, "/"), "/")
 	if h := r.prefixes[first]; h != nil {
 		if rest {
 			return h

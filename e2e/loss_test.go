@@ -122,7 +122,10 @@ func stuck(m *meeting) {
 	// More than the kernel takes for somebody with such a window, in fewer frames
 	// than one may send at once.
 	long := strings.Repeat("long ", 12<<10)
-	for range 24 {
+	if most := m.pair[1].LongestMessage; most > 0 {
+		long = long[:most]
+	}
+	for range 24 * 60 << 10 / len(long) {
 		m.do("say", func(ctx context.Context) error { return b.Say(ctx, "", long) })
 	}
 	goesOnce(m, "Anna", b, c)

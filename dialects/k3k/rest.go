@@ -120,6 +120,17 @@ func (d *server) mount(mux *http.ServeMux) {
 	for _, path := range []string{"/signaling", "/signalling", "/v1/signaling", "/v1/signalling"} {
 		mux.HandleFunc("GET "+path, d.signaling)
 	}
+	mux.HandleFunc("/", d.anywhere)
+}
+
+// anywhere takes a WebSocket that asks for the protocol at any path: on a listener
+// that dialects share, that is how it gets here.
+func (d *server) anywhere(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet || readUpgrade(r.Header).protocol == "" {
+		http.NotFound(w, r)
+		return
+	}
+	d.signaling(w, r)
 }
 
 // common is what all answers have: CORS for any page, and an id of the request.

@@ -159,6 +159,11 @@ type Dialect struct {
 	Moderates bool
 	// LocksBySecret says that its clients lock a room by setting a secret.
 	LocksBySecret bool
+	// NoLock says that its clients cannot lock a room.
+	NoLock bool
+	// LongestMessage is how much of a chat message the dialect passes on, in bytes;
+	// 0: any that a frame has room for.
+	LongestMessage int
 }
 
 // Habit is a kind of client beside the usual one of a dialect.
@@ -171,7 +176,7 @@ type Habit struct {
 
 // Dialects returns all dialects that there are drivers for, by name.
 func Dialects() []Dialect {
-	all := []Dialect{ahoyDialect(), spreedDialect()}
+	all := []Dialect{ahoyDialect(), k3kDialect(), spreedDialect()}
 	slices.SortFunc(all, func(a, b Dialect) int {
 		if a.Name < b.Name {
 			return -1

@@ -27,6 +27,15 @@ const (
 // ErrClosed is what calls answer once the connection is over.
 var ErrClosed = errors.New("the connection is closed")
 
+// Blocked is that the server does not let one into the room.
+type Blocked struct {
+	Message string // the last that was told, like "join_blocked" or "banned"; may be empty
+	Close   int    // the code with which the connection was closed; 0: it is open
+}
+
+// Error implements error.
+func (b *Blocked) Error() string { return fmt.Sprintf("join: %s %d", b.Message, b.Close) }
+
 // A Negotiator is the client's side of one connection.
 type Negotiator interface {
 	// Offer is called for what is published; Accept takes the answer.
@@ -137,8 +146,12 @@ func Join(ctx context.Context, cfg Config, p Pass) (*Client, error) {
 	m, err := c.Wait(ctx, func(m Message) bool {
 		return m.Name == "join_success" || m.Name == "in_waiting_room" || m.Name == "join_blocked" || m.Name == Disconnected
 	})
-	if err == nil && (m.Name == Disconnected || m.Name == "join_blocked") {
-		err = fmt.Errorf("join: %s", m.Name)
+	switch {
+	case err != nil:
+	case m.Name == Disconnected:
+		err = &Blocked{Close: m.Code}
+	case m.Name == "join_blocked":
+		err = &Blocked{Message: m.Name}
 	}
 	if err != nil {
 		c.Close()
