@@ -13,12 +13,13 @@ func TestImports(t *testing.T) {
 		may []string // prefixes, besides the standard library
 		why string
 	}{
-		core:                   {nil, "the room model knows nobody: what it needs of others it declares as a port (Media, Place, Gate), which they implement"},
-		core + "/bridgetest":   {[]string{core}, "tests of every package use it, so it may drag in nothing but the model"},
-		core + "/gate":         {[]string{core, "golang.org/x/crypto", "golang.org/x/time", "github.com/golang-jwt", "github.com/coreos/go-oidc"}, "a gate judges credentials: it needs their formats, not media, dialects or the cluster"},
-		core + "/store":        {[]string{core, "modernc.org/sqlite", "github.com/jackc/pgx"}, "a store speaks SQL, to rooms' definitions and nothing else"},
-		core + "/store/pgtest": {[]string{"github.com/jackc/pgx"}, "tests start a server with it: it knows PostgreSQL and nothing of ours"},
-		core + "/notify":       {[]string{core}, "webhooks need net/http and nothing else"},
+		core:                    {nil, "the room model knows nobody: what it needs of others it declares as a port (Media, Place, Gate), which they implement"},
+		core + "/bridgetest":    {[]string{core}, "tests of every package use it, so it may drag in nothing but the model"},
+		core + "/gate":          {[]string{core, "golang.org/x/crypto", "golang.org/x/time", "github.com/golang-jwt", "github.com/coreos/go-oidc"}, "a gate judges credentials: it needs their formats, not media, dialects or the cluster"},
+		core + "/gate/oidctest": {[]string{"github.com/zitadel/oidc", "github.com/go-jose/go-jose", "golang.org/x/oauth2"}, "tests log in with it: it knows OpenID Connect and nothing of ours"},
+		core + "/store":         {[]string{core, "modernc.org/sqlite", "github.com/jackc/pgx"}, "a store speaks SQL, to rooms' definitions and nothing else"},
+		core + "/store/pgtest":  {[]string{"github.com/jackc/pgx"}, "tests start a server with it: it knows PostgreSQL and nothing of ours"},
+		core + "/notify":        {[]string{core}, "webhooks need net/http and nothing else"},
 	}
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, core+"/...").Output()
 	if err != nil {
