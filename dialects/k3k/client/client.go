@@ -96,6 +96,7 @@ func (p Person) session(sort string) *State {
 type Message struct {
 	Namespace string
 	Name      string // "message" of the payload
+	ID        string // whom or what it is about
 	Source    string
 	Sort      string
 	Error     string

@@ -17,7 +17,7 @@ func (c *Client) take(data []byte) {
 	}
 	c.apply(p, f.Payload)
 	c.note(Message{
-		Namespace: f.Namespace, Name: p.Message, Source: p.Source, Sort: p.Sort, Error: p.Error, SDP: p.SDP, Kind: p.Kind,
+		Namespace: f.Namespace, Name: p.Message, ID: p.ID, Source: p.Source, Sort: p.Sort, Error: p.Error, SDP: p.SDP, Kind: p.Kind,
 		Receiving: p.Receiving, Content: p.Content, Scope: p.Scope, Target: p.Target, Focus: p.Focus, Raw: f.Payload,
 	})
 }

@@ -35,6 +35,7 @@ type Pass struct {
 type Place struct {
 	Room   string `json:"room_id"`
 	Invite string `json:"invite_code"`
+	Event  string `json:"-"` // that Meet has made
 }
 
 // Do sends a request and decodes the answer into answer, unless that is nil.
@@ -72,7 +73,7 @@ func (r REST) Do(ctx context.Context, method, path string, body, answer any) err
 		}
 		return refusal
 	}
-	if answer == nil {
+	if answer == nil || len(data) == 0 {
 		return nil
 	}
 	return json.Unmarshal(data, answer)
@@ -92,13 +93,21 @@ func (r REST) Meet(ctx context.Context, title, password string) (Place, error) {
 	if password != "" {
 		event["password"] = password
 	}
-	var made struct{ Room struct{ ID string } }
+	var made struct {
+		ID   string
+		Room struct{ ID string }
+	}
 	if err := r.Do(ctx, http.MethodPost, "/events", event, &made); err != nil {
 		return Place{}, err
 	}
-	var p Place
+	p := Place{Event: made.ID}
 	err := r.Do(ctx, http.MethodPost, "/rooms/"+made.Room.ID+"/invites", struct{}{}, &p)
 	return p, err
+}
+
+// Invite invites somebody to an event by an address.
+func (r REST) Invite(ctx context.Context, event, mail string) error {
+	return r.Do(ctx, http.MethodPost, "/events/"+event+"/invites", map[string]string{"email": mail}, nil)
 }
 
 // Named returns the room of a name, which is opened where that is allowed.
