@@ -60,7 +60,7 @@ func (r *room) expire(now time.Time) {
 	case past(r.clock.ends):
 		r.end(ByTimeLimit)
 	case past(r.clock.empty):
-		r.end(ByEnd)
+		r.end(Unused)
 	case past(r.clock.warn):
 		r.warnNext(now)
 		r.tell(Ending{At: r.clock.ends})
@@ -113,4 +113,19 @@ func (r *room) emptied(now time.Time) {
 	if r.inside == 0 && r.waiting == 0 && !r.spec.Keep {
 		r.clock.empty = now.Add(r.spec.EmptyTimeout)
 	}
+}
+
+func (c Touch) apply(r *room, m *member) error {
+	if err := m.may(0); err != nil {
+		return err
+	}
+	if r.clock.empty.IsZero() {
+		return nil
+	}
+	grace := r.spec.EmptyTimeout
+	if r.joined.IsZero() {
+		grace = r.spec.NeverJoined
+	}
+	r.clock.empty = time.Now().Add(grace)
+	return nil
 }

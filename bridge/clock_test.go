@@ -47,7 +47,38 @@ func TestEmptyRoomEnds(t *testing.T) {
 		equal(t, "exists", exists(r), true)
 		after(2 * time.Second)
 		equal(t, "exists", exists(r), false)
-		equal(t, "reason", bridgetest.Told[bridge.Ended](watcher, nil).Reason, bridge.ByEnd)
+		equal(t, "reason", bridgetest.Told[bridge.Ended](watcher, nil).Reason, bridge.Unused)
+	})
+}
+
+// Touch begins an empty room's last time anew, before its first join and after
+// its last leave; it does not keep a room for ever.
+func TestTouch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := bridgetest.NewRoom(t, bridge.Spec{NeverJoined: 5 * time.Minute, EmptyTimeout: time.Minute})
+		watcher := r.Service()
+		after(4 * time.Minute)
+		watcher.Does(bridge.Touch{})
+		after(5*time.Minute - time.Second)
+		equal(t, "untouched by a join", exists(r), true)
+		ann := r.Enter("Ann", bridge.Speaker)
+		ann.Does(bridge.Touch{})
+		after(time.Hour)
+		ann.Leaves()
+		for range 3 {
+			after(50 * time.Second)
+			watcher.Does(bridge.Touch{})
+		}
+		after(time.Minute - time.Second)
+		equal(t, "exists", exists(r), true)
+		after(2 * time.Second)
+		equal(t, "exists", exists(r), false)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := bridgetest.NewRoom(t, bridge.Spec{Keep: true})
+		r.Service().Does(bridge.Touch{})
+		after(24 * time.Hour)
+		equal(t, "a kept room exists", exists(r), true)
 	})
 }
 

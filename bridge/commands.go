@@ -147,7 +147,7 @@ type (
 // AnyVersion lets PutDoc replace a document whatever its version is.
 const AnyVersion = ^uint64(0)
 
-// The room. All need Managing.
+// The room. All but Touch need Managing.
 type (
 	// Lock lets nobody in any more, but for those who give the moderators' secret.
 	Lock struct{ On bool }
@@ -166,6 +166,9 @@ type (
 	AllowChat struct{ On bool }
 	// SetMax changes the maximum of participants; 0: no limit. Nobody is thrown out.
 	SetMax struct{ Max int }
+	// Touch begins anew the time for which an empty room is kept. Needs nothing: it is
+	// for hidden participants, who do not keep a room by being there.
+	Touch struct{}
 	// Record says that somebody records, or stops.
 	Record struct{ On bool }
 	// CloseRoom ends the room for everybody.

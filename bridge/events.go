@@ -27,11 +27,12 @@ const (
 	ByShutdown                // the node goes
 	ByMove                    // went to another room or node
 	Refused                   // not admitted from the waiting room
+	Unused                    // the room was empty for too long
 )
 
 var reasonNames = [...]string{
 	ByWish: "by wish", ByLoss: "by loss", ByModerator: "by a moderator", ByTimeLimit: "by the time limit",
-	ByEnd: "by its end", TooSlow: "too slow", ByShutdown: "by shutdown", ByMove: "by a move", Refused: "refused",
+	ByEnd: "by its end", TooSlow: "too slow", ByShutdown: "by shutdown", ByMove: "by a move", Refused: "refused", Unused: "unused",
 }
 
 // String returns the reason in words, for logs.
@@ -141,6 +142,9 @@ type (
 		Text  string
 		Attrs map[string]string // what a dialect adds; not to be changed: shared
 		At    time.Time
+		// Number counts the room's messages to everybody from 1; 0: it was not to
+		// everybody.
+		Number uint64
 	}
 	// ChatCleared tells that the kept messages are gone.
 	ChatCleared struct{ By ParticipantID }

@@ -189,6 +189,23 @@ func TestReplace(t *testing.T) {
 	equal(t, "mo", told(c.mo), "Left Knocked")
 }
 
+// TestNew: an id can be taken by whoever is first, and nobody replaces it.
+func TestNew(t *testing.T) {
+	c := newScene(t, bridge.Spec{})
+	c.quiet()
+	again := bridge.JoinRequest{Room: c.ID, ID: id(c.ann), New: true, Kind: bridge.Service, AtMost: bridge.Speaker}
+	_, err := c.Local.Join(ctx(t), again)
+	code(t, err, bridge.Exists)
+	equal(t, "ann", told(c.ann), "")
+	c.ann.Leaves()
+	x := c.Join(again)
+	equal(t, "id", id(x), id(c.ann))
+	_, err = c.Local.Join(ctx(t), again)
+	code(t, err, bridge.Exists)
+	x.Leaves()
+	c.Join(again).Leaves()
+}
+
 // A silence stays with a participant who comes again by the same id.
 func TestReplacedStaysSilenced(t *testing.T) {
 	c := newScene(t, bridge.Spec{})

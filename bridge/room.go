@@ -27,6 +27,7 @@ type room struct {
 	docs      map[string]Doc
 	docBytes  int
 	chat      []Said // kept messages, oldest first
+	said      uint64 // messages to everybody, ever
 	chatBytes int
 	banned    map[banKey]struct{}
 	inside    int // members that count: neither hidden nor waiting

@@ -109,7 +109,7 @@ func (r *room) join(ctx context.Context, req JoinRequest, d door, p pass, out *O
 		if d.version != r.door {
 			return errDoorChanged
 		}
-		if err := r.admit(m, p); err != nil {
+		if err := r.admit(m, p, req.New); err != nil {
 			return err
 		}
 		at = r.snapshot(m)
@@ -149,10 +149,10 @@ func newMember(req JoinRequest, p pass, out *Outbox) *member {
 }
 
 // admit seats a new member, inside or in the waiting room. It runs in the loop.
-func (r *room) admit(m *member, p pass) error {
+func (r *room) admit(m *member, p pass, fresh bool) error {
 	old := r.members[m.ID]
 	m.waiting = r.spec.WaitingRoom && m.Role < Moderator && !m.Kind.Hidden()
-	if err := r.refuse(m, old, p); err != nil {
+	if err := r.refuse(m, old, p, fresh); err != nil {
 		return err
 	}
 	if old != nil && r.replace(old, m) {
@@ -176,9 +176,13 @@ func (r *room) admit(m *member, p pass) error {
 	return nil
 }
 
-// refuse answers why a new member is not let in. One who has a seat already, old,
+// refuse answers why a new member is not let in; fresh: it does not want to be
+// taken for one who is here. One who has a seat already, old,
 // is not locked out, and takes no place but its own.
-func (r *room) refuse(m, old *member, p pass) error {
+func (r *room) refuse(m, old *member, p pass, fresh bool) error {
+	if fresh && old != nil {
+		return Errorf(Exists, "somebody is here under that id already")
+	}
 	if r.locked && !p.key && !p.trusted && old == nil {
 		return Errorf(RoomLocked, "the room is locked")
 	}

@@ -28,7 +28,9 @@ type JoinRequest struct {
 	// ID is zero for a random one. One who is seated in the room under it already is
 	// replaced: its session reads Relocated and its streams end; the others are not
 	// told that it left. It is believed: never take it from a client without proof.
-	ID      ParticipantID
+	ID ParticipantID
+	// New answers Exists instead of replacing one who is seated under ID already.
+	New     bool
 	User    UserID
 	Name    string
 	Kind    Kind

@@ -49,6 +49,8 @@ func (c Say) apply(r *room, m *member) error {
 	case c.Group != "":
 		r.tellSome(said, func(o *member) bool { return o.in(c.Group) })
 	default:
+		r.said++
+		said.Number = r.said
 		r.keep(said)
 		r.tell(said)
 	}

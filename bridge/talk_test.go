@@ -14,6 +14,25 @@ func say(text string) func(*scene) bridge.Command {
 	return func(*scene) bridge.Command { return bridge.Say{ID: bridge.NewMessageID(), Text: text} }
 }
 
+// TestNumbers: messages to everybody are counted, also those that are not kept any
+// more; others have no number.
+func TestNumbers(t *testing.T) {
+	r := bridgetest.NewRoom(t, bridge.Spec{KeepChat: 2})
+	ann, bob := r.Enter("Ann", bridge.Moderator), r.Enter("Bob", bridge.Speaker)
+	ann.Says("1")
+	bob.Does(bridge.Say{ID: bridge.NewMessageID(), To: id(ann), Text: "psst"})
+	bob.Says("2")
+	ann.Does(bridge.ClearChat{})
+	bob.Says("3")
+	for _, want := range []uint64{1, 0, 2, 3} {
+		equal(t, "number", bridgetest.Told[bridge.Said](ann, nil).Number, want)
+	}
+	chat := r.Service().At.Chat
+	if len(chat) != 1 || chat[0].Number != 3 {
+		t.Errorf("kept are %+v", chat)
+	}
+}
+
 func TestSay(t *testing.T) {
 	off := bridge.Spec{NoChat: true}
 	to := func(who string) func(*scene) bridge.Command {

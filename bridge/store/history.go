@@ -24,6 +24,8 @@ type message struct {
 	Text  string               `json:"text,omitempty"`
 	Attrs map[string]string    `json:"attrs,omitempty"`
 	At    time.Time            `json:"-"`
+
+	Number uint64 `json:"number,omitempty"`
 }
 
 func scanMessage(r row) (bridge.Said, error) {

@@ -43,6 +43,8 @@ func filled(v reflect.Value, n *int) {
 		v.SetBool(true)
 	case reflect.Int, reflect.Int64:
 		v.SetInt(int64(*n))
+	case reflect.Uint64:
+		v.SetUint(uint64(*n))
 	case reflect.Uint8:
 		v.SetUint(uint64(*n%3) + 1)
 	case reflect.Struct:

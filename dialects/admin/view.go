@@ -78,7 +78,7 @@ var (
 	stateNames  = []string{bridge.Absent: "absent", bridge.Live: "live", bridge.Muted: "muted", bridge.Silenced: "silenced"}
 	reasonNames = []string{
 		bridge.ByWish: "left", bridge.ByLoss: "lost", bridge.ByModerator: "kicked", bridge.ByTimeLimit: "time limit",
-		bridge.ByEnd: "closed", bridge.TooSlow: "too slow", bridge.ByShutdown: "shutdown", bridge.ByMove: "moved", bridge.Refused: "refused",
+		bridge.ByEnd: "closed", bridge.TooSlow: "too slow", bridge.ByShutdown: "shutdown", bridge.ByMove: "moved", bridge.Refused: "refused", bridge.Unused: "unused",
 	}
 )
 
