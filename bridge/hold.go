@@ -103,9 +103,7 @@ func (h *hold) connect(ctx context.Context, o PeerOptions) (Peer, error) {
 	if err := h.open(id); err != nil {
 		return nil, err
 	}
-	if h.most > 0 && (o.MaxBitrate <= 0 || o.MaxBitrate > h.most) {
-		o.MaxBitrate = h.most
-	}
+	o.MaxBitrate = h.limit(o.MaxBitrate)
 	p, err := h.local.cfg.Media.NewPeer(ctx, PeerConfig{
 		ID: id, Room: h.room, Owner: h.self,
 		Notify:      func(e Event) { h.out.Push(e) },
@@ -124,6 +122,14 @@ func (h *hold) connect(ctx context.Context, o PeerOptions) (Peer, error) {
 		return nil, Errorf(Closed, "you are not in the room any more")
 	}
 	return l, nil
+}
+
+// limit is a limit of video within the room's, in bit/s.
+func (h *hold) limit(bps int) int {
+	if h.most > 0 && (bps <= 0 || bps > h.most) {
+		return h.most
+	}
+	return bps
 }
 
 // open takes a place for a peer.

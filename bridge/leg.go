@@ -44,6 +44,9 @@ func (l *leg) Send(pub PublicationID, o SendOptions) error {
 	return nil
 }
 
+// Limit is the engine's, within what the room allows.
+func (l *leg) Limit(bps int) error { return l.Peer.Limit(l.hold.limit(bps)) }
+
 // Drop ends what Receive or Send began.
 func (l *leg) Drop(pub PublicationID) error {
 	err := l.Peer.Drop(pub)

@@ -89,10 +89,11 @@ type SendOptions struct {
 	Stream string
 }
 
-// LayerWish is what a client would like to get of a simulcast stream.
+// LayerWish is what a client would like to get of a stream.
 type LayerWish struct {
 	RID    string // the best it wants; empty: the best there is
 	NoMore bool   // no video at all, until it wishes again
+	Silent bool   // no sound at all, until it wishes again
 }
 
 // A Peer is one PeerConnection. What it carries, and who offers, is up to the
@@ -117,8 +118,12 @@ type Peer interface {
 	Send(pub PublicationID, o SendOptions) error
 	// Drop ends what Receive or Send began.
 	Drop(pub PublicationID) error
-	// Prefer chooses what is sent of a simulcast publication.
+	// Prefer chooses what is sent of a publication.
 	Prefer(pub PublicationID, w LayerWish) error
+	// Limit changes MaxBitrate of the options, in bit/s; 0: the engine's own limit. The
+	// client is told by REMB at once, and by b= lines in the next negotiation. The
+	// room's limit holds in any case.
+	Limit(bps int) error
 
 	// Offer makes an offer with everything that Receive, Send and Channels ask for.
 	// The next call must be Accept.

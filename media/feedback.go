@@ -18,6 +18,7 @@ type feedback struct {
 	ins  atomic.Pointer[[]*incoming]
 	outs atomic.Pointer[[]*outgoing]
 
+	hurry               atomic.Bool // what may come is to be said at the next tick
 	packetsIn, bytesIn  atomic.Uint64
 	malformed, unrouted atomic.Uint64
 
@@ -226,8 +227,10 @@ func (f *feedback) tick(now int64) {
 		f.p.mu.Unlock()
 		f.p.post.flush()
 	}
-	if n%everySecond == 0 {
+	if f.hurry.Swap(false) || n%everySecond == 0 {
 		f.receiverReport(now)
+	}
+	if n%everySecond == 0 {
 		f.judge(now)
 	}
 	if n%everyOther == 0 || n == everyFifth {
@@ -379,7 +382,7 @@ func (p *peer) allocate(now int64) {
 
 // aim sends what was allocated.
 func (o *outgoing) aim(now int64) {
-	rid, paused := "", o.sub.Wish.NoMore && o.kind == video
+	rid, paused := "", o.sub.Wish.NoMore && o.kind == video || o.sub.Wish.Silent && o.kind == audio
 	if at := o.sub.Target(); at >= 0 {
 		rid = o.sub.Layers[at].RID
 	}

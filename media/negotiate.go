@@ -162,10 +162,19 @@ func (p *peer) describe(ctx context.Context, d webrtc.SessionDescription) (strin
 
 // maxBitrate is the most that the client may send as one video, in bit/s.
 func (p *peer) maxBitrate() int {
-	if p.cfg.MaxBitrate > 0 {
-		return p.cfg.MaxBitrate
+	if most := p.most.Load(); most > 0 {
+		return int(most)
 	}
 	return p.e.cfg.MaxBitrate
+}
+
+// Limit implements bridge.Peer.
+func (p *peer) Limit(bps int) error {
+	return p.do(func() error {
+		p.most.Store(int64(max(0, bps)))
+		p.feedback.hurry.Store(true)
+		return nil
+	})
 }
 
 // agree takes what both sides have said.

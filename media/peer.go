@@ -32,6 +32,7 @@ type peer struct {
 	routes    atomic.Pointer[routes]
 	sinks     atomic.Int64
 	connected atomic.Bool
+	most      atomic.Int64 // bit/s of its video; 0: the engine's limit
 	feedback  feedback
 	channels  channels
 
@@ -103,6 +104,7 @@ func newPeer(e *Engine, cfg bridge.PeerConfig) (*peer, error) {
 		post: newMailbox(cfg.Notify), ssrc: rand.Uint32(), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	p.feedback.init(p)
+	p.most.Store(int64(max(0, cfg.MaxBitrate)))
 	if err := knownCodecs(cfg.Codecs); err != nil {
 		return nil, err
 	}

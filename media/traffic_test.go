@@ -191,6 +191,44 @@ func TestUnwantedUploadIsSmall(t *testing.T) {
 	must(t, p.WaitBitrate(ctx, 80_000)) // nobody gets the picture; the sound remains
 }
 
+// TestLimit: what a client may send can be changed while it sends, without a
+// negotiation.
+func TestLimit(t *testing.T) {
+	ctx, e := testContext(t), newEngine(t)
+	p := publish(ctx, t, e, mediatest.Config{}, bridge.PeerOptions{})
+	p.awaitTrack(ctx, p.id, bridge.Video, true)
+	for _, most := range []int{200_000, 100_000} {
+		must(t, p.Limit(most))
+		must(t, p.peer.WaitBitrate(ctx, most+64_000)) // and the sound
+	}
+	must(t, p.Limit(0))
+	for p.peer.MaxBitrate() < 2_500_000 {
+		must(t, ctx.Err())
+		must(t, p.peer.WaitBitrate(ctx, 3_000_000))
+	}
+	p.Close()
+	if err := p.Limit(1); bridge.CodeOf(err) != bridge.Closed {
+		t.Errorf("limit of a closed peer: %v", err)
+	}
+}
+
+// TestSilentWish: one subscriber gets no sound any more, the others do; and it comes
+// back without a negotiation.
+func TestSilentWish(t *testing.T) {
+	ctx, e := testContext(t), newEngine(t)
+	p := publish(ctx, t, e, mediatest.Config{}, bridge.PeerOptions{})
+	s, c := subscribe(ctx, t, e, p.id, mediatest.Config{}, bridge.PeerOptions{})
+	_, other := subscribe(ctx, t, e, p.id, mediatest.Config{}, bridge.PeerOptions{})
+	must(t, c.WaitAudio(ctx, ""))
+	must(t, other.WaitAudio(ctx, ""))
+	must(t, s.Prefer(p.id, bridge.LayerWish{Silent: true}))
+	must(t, c.WaitSilence(ctx, "", 300*time.Millisecond))
+	must(t, other.WaitAudio(ctx, ""))
+	must(t, c.WaitVideo(ctx, "", 10))
+	must(t, s.Prefer(p.id, bridge.LayerWish{}))
+	must(t, c.WaitAudio(ctx, ""))
+}
+
 func TestLateJoinerSeesAtOnce(t *testing.T) {
 	ctx, e := testContext(t), newEngine(t)
 	p := publish(ctx, t, e, mediatest.Config{}, bridge.PeerOptions{})

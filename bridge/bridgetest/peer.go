@@ -24,6 +24,8 @@ type Peer struct {
 	messages   []Message
 	candidates []bridge.Candidate
 	wishes     map[bridge.PublicationID]bridge.LayerWish
+	limit      int
+	limited    bool
 	options    map[bridge.PublicationID]bridge.SendOptions
 	remote     bridge.SDP
 }
@@ -106,6 +108,25 @@ func (p *Peer) Prefer(pub bridge.PublicationID, w bridge.LayerWish) error {
 		p.wishes[pub] = w
 		return nil
 	})
+}
+
+// Limit remembers the limit.
+func (p *Peer) Limit(bps int) error {
+	return p.with(func() error {
+		p.limit, p.limited = bps, true
+		return nil
+	})
+}
+
+// MaxBitrate returns what the client may send as video: of the options, or the last
+// limit; 0: as much as it likes.
+func (p *Peer) MaxBitrate() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.limited {
+		return p.limit
+	}
+	return p.Config.MaxBitrate
 }
 
 // Offer describes what the peer would like to have.
