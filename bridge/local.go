@@ -21,11 +21,14 @@ type LocalConfig struct {
 	// Defaults fills the fields that the Spec of a new room leaves zero. Switches
 	// that it switches on are on in every room.
 	Defaults Spec
-	Log      *slog.Logger // default: none
-	Outbox   int          // events that a session may leave unread; default DefaultOutbox
-	Mailbox  int          // letters that a room may leave unserved; default 256
-	Peers    int          // peers of one session; default 256
-	Rooms    int          // rooms at once; default 10 000
+	// History keeps the chat of rooms that are kept when empty (Spec.Keep) and have
+	// KeepChat: it is there again in the next process. nil: it goes with this one.
+	History History
+	Log     *slog.Logger // default: none
+	Outbox  int          // events that a session may leave unread; default DefaultOutbox
+	Mailbox int          // letters that a room may leave unserved; default 256
+	Peers   int          // peers of one session; default 256
+	Rooms   int          // rooms at once; default 10 000
 }
 
 // Local is the rooms of this process and the sessions of its clients. It is a Host
@@ -93,8 +96,12 @@ func (l *Local) Close(ctx context.Context) error {
 func (l *Local) Stats() Stats { return l.count.stats() }
 
 // Create makes a room. Exists: there is one of that id.
-func (l *Local) Create(_ context.Context, s Spec) error {
+func (l *Local) Create(ctx context.Context, s Spec) error {
 	s, err := prepare(s, l.cfg.Defaults)
+	if err != nil {
+		return err
+	}
+	past, err := l.past(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -103,12 +110,23 @@ func (l *Local) Create(_ context.Context, s Spec) error {
 	if l.rooms[s.ID] != nil {
 		return Errorf(Exists, "there is such a room already")
 	}
-	_, err = l.start(s)
+	_, err = l.start(s, past)
 	return err
 }
 
+// archived reports whether the chat of a room outlives the process.
+func (l *Local) archived(s Spec) bool { return l.cfg.History != nil && s.Keep && s.KeepChat > 0 }
+
+// past returns what was said in a room before this process.
+func (l *Local) past(ctx context.Context, s Spec) ([]Said, error) {
+	if !l.archived(s) {
+		return nil, nil
+	}
+	return l.cfg.History.Last(ctx, s.ID, s.KeepChat)
+}
+
 // start makes a room and runs it. The mutex is held.
-func (l *Local) start(s Spec) (*room, error) {
+func (l *Local) start(s Spec, past []Said) (*room, error) {
 	if l.closed {
 		return nil, errShutdown()
 	}
@@ -116,6 +134,10 @@ func (l *Local) start(s Spec) (*room, error) {
 		return nil, Errorf(Unavailable, "there are too many rooms")
 	}
 	r := newRoom(s, l.cfg.Mailbox, l.cfg.Log, &l.count)
+	if l.archived(s) {
+		r.history = l.cfg.History
+		r.remember(past)
+	}
 	l.rooms[s.ID] = r
 	l.count.rooms.Add(1)
 	r.log.Info("room opened")
@@ -138,6 +160,9 @@ func (l *Local) find(id RoomID) (*room, error) {
 	defer l.mu.Unlock()
 	if r := l.rooms[id]; r != nil {
 		return r, nil
+	}
+	if l.closed {
+		return nil, errShutdown()
 	}
 	return nil, errNoRoom()
 }
@@ -227,7 +252,7 @@ func (l *Local) Seat(ctx context.Context, req JoinRequest, out *Outbox) (Link, S
 }
 
 func (l *Local) seat(ctx context.Context, req JoinRequest, out *Outbox) (seat, Snapshot, error) {
-	r, err := l.room(req)
+	r, err := l.room(ctx, req)
 	if err != nil {
 		return seat{}, Snapshot{}, err
 	}
@@ -243,24 +268,26 @@ func (l *Local) seat(ctx context.Context, req JoinRequest, out *Outbox) (seat, S
 }
 
 // room finds the room of a request, or makes it.
-func (l *Local) room(req JoinRequest) (*room, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch r := l.rooms[req.Room]; {
-	case r != nil:
-		return r, nil
-	case l.closed:
-		return nil, errShutdown()
-	case req.Create == nil:
-		return nil, errNoRoom()
+func (l *Local) room(ctx context.Context, req JoinRequest) (*room, error) {
+	r, err := l.find(req.Room)
+	if err == nil || req.Create == nil {
+		return r, err
 	}
 	s := *req.Create
 	s.ID = req.Room
-	s, err := prepare(s, l.cfg.Defaults)
+	if s, err = prepare(s, l.cfg.Defaults); err != nil {
+		return nil, err
+	}
+	past, err := l.past(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	return l.start(s)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r := l.rooms[req.Room]; r != nil {
+		return r, nil // made by another one meanwhile
+	}
+	return l.start(s, past)
 }
 
 // Resume takes a seat again that was left by Detach. NotFound: it is gone.

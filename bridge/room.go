@@ -44,6 +44,9 @@ type room struct {
 	over  bool   // ended by a command or a timer
 	why   Reason // of the end
 	slow  []*member
+
+	history History               // where the chat is kept for the next process; nil: nowhere
+	rest    func(context.Context) // what who gave the command has to do after it; nil: nothing
 }
 
 // member is a seat in a room.
@@ -74,7 +77,14 @@ type letter struct {
 	from *member
 	cmd  Command
 	call func(*room) error
-	done chan error // capacity 1: answering never blocks
+	done chan answer // capacity 1: answering never blocks
+}
+
+// answer is how a letter was served. What is slow is left to the goroutine that
+// waits for it.
+type answer struct {
+	err  error
+	rest func(context.Context) // may be nil
 }
 
 func newRoom(s Spec, mailbox int, log *slog.Logger, count *counters) *room {
@@ -123,19 +133,20 @@ func (r *room) loop(stop <-chan struct{}) {
 }
 
 // serve does what a letter asks for.
-func (r *room) serve(l letter) error {
+func (r *room) serve(l letter) answer {
 	if l.call != nil {
-		return l.call(r)
+		return answer{err: l.call(r)}
 	}
 	r.count.commands.Add(1)
 	if r.members[l.from.ID] != l.from {
-		return Errorf(Closed, "you are not in the room any more")
+		return answer{err: Errorf(Closed, "you are not in the room any more")}
 	}
+	r.rest = nil
 	err := l.cmd.apply(r, l.from)
 	if err != nil {
 		r.count.refused.Add(1)
 	}
-	return err
+	return answer{err, r.rest}
 }
 
 // end makes the loop stop after the current letter.
@@ -161,7 +172,7 @@ func (r *room) do(ctx context.Context, l letter) error {
 	if err := ctx.Err(); err != nil {
 		return interrupted(err)
 	}
-	l.done = make(chan error, 1)
+	l.done = make(chan answer, 1)
 	select {
 	case r.mail <- l:
 	case <-r.quit:
@@ -170,18 +181,26 @@ func (r *room) do(ctx context.Context, l letter) error {
 		return interrupted(ctx.Err())
 	}
 	select {
-	case err := <-l.done:
-		return err
+	case a := <-l.done:
+		return a.finish(ctx)
 	case <-r.quit:
 		select {
-		case err := <-l.done: // it was served last
-			return err
+		case a := <-l.done: // it was served last
+			return a.finish(ctx)
 		default:
 			return errRoomOver()
 		}
 	case <-ctx.Done():
 		return interrupted(ctx.Err())
 	}
+}
+
+// finish does the rest, even if ctx has ended: the room has done its part.
+func (a answer) finish(ctx context.Context) error {
+	if a.rest != nil {
+		a.rest(context.WithoutCancel(ctx))
+	}
+	return a.err
 }
 
 func errRoomOver() error { return Errorf(Closed, "the room has ended") }

@@ -14,13 +14,14 @@ type Stats struct {
 	Events       uint64 // put into outboxes; counted when they are read
 	Merged       uint64 // of which an older unread one went
 	Lagged       uint64 // readers that were too slow
+	Unkept       uint64 // changes of the chat that the history has not taken
 }
 
 // counters is where rooms, outboxes and sessions count.
 type counters struct {
 	rooms, participants, sessions, detached, peers atomic.Int64
 
-	commands, refused, events, merged, lagged atomic.Uint64
+	commands, refused, events, merged, lagged, unkept atomic.Uint64
 }
 
 func (c *counters) stats() Stats {
@@ -35,5 +36,6 @@ func (c *counters) stats() Stats {
 		Events:       c.events.Load(),
 		Merged:       c.merged.Load(),
 		Lagged:       c.lagged.Load(),
+		Unkept:       c.unkept.Load(),
 	}
 }

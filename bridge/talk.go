@@ -1,6 +1,8 @@
 package bridge
 
 import (
+	"cmp"
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -52,6 +54,8 @@ func (c Say) apply(r *room, m *member) error {
 		r.said++
 		said.Number = r.said
 		r.keep(said)
+		most := r.spec.KeepChat
+		r.archive(func(ctx context.Context, h History) error { return h.Append(ctx, r.id, said, most) })
 		r.tell(said)
 	}
 	return nil
@@ -102,6 +106,29 @@ func (r *room) keep(s Said) {
 	for len(r.chat) > r.spec.KeepChat || r.chatBytes > maxChatBytes {
 		r.chatBytes -= r.chat[0].size()
 		r.chat = slices.Delete(r.chat, 0, 1)
+	}
+}
+
+// archive has who gave the command change the history, where the room keeps one. A
+// database that is away does not stop a conversation: it is logged and counted.
+func (r *room) archive(change func(context.Context, History) error) {
+	if r.history == nil {
+		return
+	}
+	r.rest = func(ctx context.Context) {
+		if err := change(ctx, r.history); err != nil {
+			r.count.unkept.Add(1)
+			r.log.Warn("the chat is not kept", "err", err)
+		}
+	}
+}
+
+// remember takes over the chat that a room of an earlier process has kept.
+func (r *room) remember(past []Said) {
+	slices.SortStableFunc(past, func(a, b Said) int { return cmp.Compare(a.Number, b.Number) })
+	for _, s := range past {
+		r.keep(s)
+		r.said = max(r.said, s.Number)
 	}
 }
 
@@ -169,6 +196,7 @@ func (c ClearChat) apply(r *room, m *member) error {
 		return err
 	}
 	r.chat, r.chatBytes = nil, 0
+	r.archive(func(ctx context.Context, h History) error { return h.Clear(ctx, r.id) })
 	r.tell(ChatCleared{By: m.by()})
 	return nil
 }

@@ -115,7 +115,7 @@ type Room struct {
 	NoChat bool
 	// Raising a hand is switched off.
 	NoHands bool
-	// Chat messages that are kept for those who join later.
+	// Chat messages that are kept for those who join later, also over a restart.
 	KeepChat int
 	// Limit of each participant's video, in bit/s. 0: no limit.
 	MaxBitrate int

@@ -48,6 +48,7 @@ func roomMetrics() []metric[bridge.Stats] {
 		newMetric(counter, "events_total", "Events put into outboxes.", func(s bridge.Stats) uint64 { return s.Events }),
 		newMetric(counter, "events_merged_total", "Events that replaced an unread one.", func(s bridge.Stats) uint64 { return s.Merged }),
 		newMetric(counter, "lagged_total", "Readers of events that were too slow.", func(s bridge.Stats) uint64 { return s.Lagged }),
+		newMetric(counter, "chat_unkept_total", "Changes of a chat that the database has not taken.", func(s bridge.Stats) uint64 { return s.Unkept }),
 	}
 }
 

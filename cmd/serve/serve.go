@@ -83,7 +83,7 @@ func New(cfg config.Config, o Options) (*Server, error) {
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.hurry = sync.OnceFunc(func() { close(s.now) })
 	s.stop = sync.OnceValue(s.close)
-	s.rooms = bridge.NewLocal(bridge.LocalConfig{Media: s.media, Check: gate.Check, Log: o.Log, Rooms: cfg.Limits.Rooms})
+	s.rooms = bridge.NewLocal(bridge.LocalConfig{Media: s.media, Check: gate.Check, History: lateHistory{s.stored}, Log: o.Log, Rooms: cfg.Limits.Rooms})
 	s.gate = gate.Open{}
 	if !cfg.Dev {
 		s.brake = gate.NewBrake(gate.Open{}, gate.BrakeConfig(cfg.Brake))

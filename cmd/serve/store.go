@@ -17,6 +17,21 @@ import (
 // mounted before the database is opened.
 type lateStore struct{ bridge.Store }
 
+// lateHistory is the history of such a store.
+type lateHistory struct{ *lateStore }
+
+func (h lateHistory) Append(ctx context.Context, room bridge.RoomID, said bridge.Said, most int) error {
+	return h.History().Append(ctx, room, said, most)
+}
+
+func (h lateHistory) Last(ctx context.Context, room bridge.RoomID, most int) ([]bridge.Said, error) {
+	return h.History().Last(ctx, room, most)
+}
+
+func (h lateHistory) Clear(ctx context.Context, room bridge.RoomID) error {
+	return h.History().Clear(ctx, room)
+}
+
 // database is the store of a running server.
 type database struct {
 	*store.DB

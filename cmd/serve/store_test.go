@@ -84,6 +84,31 @@ func TestStoredRoomsBindEveryDialect(t *testing.T) {
 	}
 }
 
+// TestChatOutlivesTheProcess, in rooms of the configuration that keep it.
+func TestChatOutlivesTheProcess(t *testing.T) {
+	cfg := free()
+	cfg.DataDir = t.TempDir()
+	cfg.Rooms = []config.Room{{Name: "hall", KeepChat: 10}}
+	enter := func(s *Server) *bridge.Session {
+		t.Helper()
+		x, err := s.rooms.Join(t.Context(), bridge.JoinRequest{Room: "hall", Name: "Ann"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x
+	}
+	s := start(t, cfg)
+	if err := enter(s).Do(t.Context(), bridge.Say{ID: bridge.NewMessageID(), Text: "remember me"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if chat := enter(start(t, cfg)).At.Chat; len(chat) != 1 || chat[0].Text != "remember me" || chat[0].Name != "Ann" {
+		t.Errorf("the chat is %+v", chat)
+	}
+}
+
 // TestWhoLogsIn: in development mode anybody does; with a configuration nobody, or
 // those of the issuer.
 func TestWhoLogsIn(t *testing.T) {
