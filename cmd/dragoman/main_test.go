@@ -348,7 +348,7 @@ func TestDoctor(t *testing.T) {
 }
 
 func TestDemo(t *testing.T) {
-	contains(t, want(t, exitOK, "demo"), "Anna joins with ahoy", "Ben joins with spreed", "all see it")
+	contains(t, want(t, exitOK, "demo"), "Anna joins with ahoy", "joins with k3k", "joins with spreed", "all see it")
 }
 
 func TestLogIsJSONForProgramsAndTextForPeople(t *testing.T) {
