@@ -91,7 +91,9 @@ func (c client) ClockSkew() time.Duration { return -c.settings.Ahead }
 
 func (c client) IDTokenLifetime() time.Duration { return c.settings.IDTokens + 2*c.settings.Ahead }
 
-func (c client) RestrictAdditionalIdTokenScopes() func([]string) []string     { return all }
+//nolint:revive // the library spells it so
+func (c client) RestrictAdditionalIdTokenScopes() func([]string) []string { return all }
+
 func (c client) RestrictAdditionalAccessTokenScopes() func([]string) []string { return all }
 
 func all(scopes []string) []string { return scopes }

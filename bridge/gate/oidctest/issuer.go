@@ -66,14 +66,15 @@ type Issuer struct {
 }
 
 // New makes an issuer that is at a URL as soon as somebody serves it there. It has
-// a key for RS256 and the user Ann.
-func New(url string) (*Issuer, error) {
+// the user Ann, and a key for RS256 or ES256, of which the latter is made in no
+// time.
+func New(url, alg string) (*Issuer, error) {
 	i := &Issuer{
 		url: url, users: map[string]User{}, logins: map[string]*authRequest{}, codes: map[string]string{},
 		tokens: map[string]token{}, refresh: map[string]grant{}, asked: map[string]int{}, instead: map[string]http.HandlerFunc{},
 	}
 	i.Add(Ann())
-	if err := i.Rotate("RS256"); err != nil {
+	if err := i.Rotate(alg); err != nil {
 		return nil, err
 	}
 	cfg := &op.Config{
@@ -97,13 +98,14 @@ func New(url string) (*Issuer, error) {
 	return i, nil
 }
 
-// Start makes an issuer that listens on a free port of 127.0.0.1.
+// Start makes an issuer that listens on a free port of 127.0.0.1. It has a key for
+// RS256.
 func Start() (*Issuer, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	i, err := New("http://" + l.Addr().String())
+	i, err := New("http://"+l.Addr().String(), "RS256")
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}

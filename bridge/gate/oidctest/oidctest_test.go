@@ -15,7 +15,7 @@ import (
 // issuers are the two ways to have one.
 func issuers(t *testing.T, test func(*testing.T, *oidctest.Issuer)) {
 	for name, start := range map[string]func() (*oidctest.Issuer, error){
-		"memory":  func() (*oidctest.Issuer, error) { return oidctest.New("https://login.example.org") },
+		"memory":  func() (*oidctest.Issuer, error) { return oidctest.New("https://login.example.org", "ES256") },
 		"network": oidctest.Start,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -188,7 +188,7 @@ func TestStop(t *testing.T) {
 
 func TestSettings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		i, err := oidctest.New("https://login.example.org")
+		i, err := oidctest.New("https://login.example.org", "ES256")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -222,7 +222,7 @@ func TestSettings(t *testing.T) {
 }
 
 func TestKeys(t *testing.T) {
-	i, err := oidctest.New("https://login.example.org")
+	i, err := oidctest.New("https://login.example.org", "ES256")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,5 +280,8 @@ func TestKeys(t *testing.T) {
 	}
 	if i.Rotate("HS256") == nil {
 		t.Error("it makes keys that are no secret")
+	}
+	if _, err := oidctest.New("https://login.example.org", "none"); err == nil {
+		t.Error("it signs with no key")
 	}
 }

@@ -91,7 +91,7 @@ func (i *Issuer) checkPassword(w http.ResponseWriter, r *http.Request) {
 	i.with(func() {
 		var a *authRequest
 		if a, known = i.logins[id]; known {
-			a.grant.subject, a.grant.at, a.done = u.Subject, time.Now(), true
+			a.subject, a.at, a.done = u.Subject, time.Now(), true
 		}
 	})
 	if !known {
