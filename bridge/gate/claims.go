@@ -88,8 +88,11 @@ func kindOf(token bridge.Secret) (kind string, is bool) {
 	return strings.TrimPrefix(strings.ToLower(h.Type), "application/"), h.Alg != ""
 }
 
+// accessKind is the type of access tokens (RFC 9068 2.1).
+const accessKind = "at+jwt"
+
 // isAccess reports whether a token says of itself that it is an access token.
-func (c *claims) isAccess() bool { return c.kind == "at+jwt" || strings.EqualFold(c.Type, "Bearer") }
+func (c *claims) isAccess() bool { return c.kind == accessKind || strings.EqualFold(c.Type, "Bearer") }
 
 // isID reports whether a token is an ID token: it says so, or has what only they
 // have. Where an issuer leaves all that out, Audience keeps them apart.

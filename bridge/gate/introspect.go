@@ -76,8 +76,12 @@ func (o *OIDC) introspect(ctx context.Context, token bridge.Secret) (bridge.Gran
 		return a.grant, a.err
 	}
 	if _, is := kindOf(token); is {
-		if _, err := o.verify(ctx, token); err != nil {
+		c, err := o.verify(ctx, token)
+		if err != nil {
 			return bridge.Grant{}, err
+		}
+		if c.isID() {
+			return bridge.Grant{}, o.refuse(errors.New("it is an ID token"))
 		}
 	}
 	g, err := o.ask(ctx, token)
@@ -111,7 +115,7 @@ func (o *OIDC) ask(ctx context.Context, token bridge.Secret) (bridge.Grant, erro
 	c, active, err := o.question(ctx, d.introspect, token)
 	switch {
 	case err != nil:
-		return bridge.Grant{}, unavailable(err)
+		return bridge.Grant{}, o.away(ctx, err)
 	case !active:
 		return bridge.Grant{}, o.refuse(errors.New("the issuer says that it is not active"))
 	case c.Issuer != "" && c.Issuer != o.cfg.Issuer:

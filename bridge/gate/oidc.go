@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -34,9 +33,10 @@ type OIDCConfig struct {
 	IntrospectID     string
 	IntrospectSecret bridge.Secret
 
-	Skew    time.Duration // how far the clocks may be apart; default 1 min
-	Timeout time.Duration // of each question to the issuer; default 5 s
-	Log     *slog.Logger  // nil: none
+	Skew      time.Duration     // how far the clocks may be apart; default 1 min
+	Timeout   time.Duration     // of each question to the issuer; default 5 s
+	Transport http.RoundTripper // asks the issuer; nil: http.DefaultTransport
+	Log       *slog.Logger      // nil: none
 }
 
 // OIDC believes the tokens of one issuer. It implements bridge.Identity. The issuer
@@ -56,7 +56,8 @@ type OIDC struct {
 	answers answers
 	asking  chan struct{} // so many questions at a time
 
-	stats oidcCounts
+	complaints rate.Sometimes
+	stats      oidcCounts
 }
 
 var _ bridge.Identity = (*OIDC)(nil)
@@ -75,20 +76,22 @@ const (
 	goodFor    = time.Hour
 )
 
-// maxAnswer is how much an issuer may answer, in bytes.
-const maxAnswer = 1 << 20
-
 // NewOIDC checks a configuration. Nobody is asked yet.
 func NewOIDC(cfg OIDCConfig) (*OIDC, error) {
 	u, err := url.Parse(cfg.Issuer)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return nil, bridge.Errorf(bridge.BadRequest, "issuer: %q is not like https://login.example.org", cfg.Issuer)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, bridge.Errorf(bridge.BadRequest, "issuer: it is not like https://login.example.org") // there may be a password in it
 	}
 	if len(cfg.ClientIDs) == 0 {
 		return nil, bridge.Errorf(bridge.BadRequest, "client_ids: without one, nobody's tokens are for this server")
 	}
 	if (cfg.IntrospectID == "") != (cfg.IntrospectSecret == "") {
 		return nil, bridge.Errorf(bridge.BadRequest, "introspection: needs both a client id and its secret")
+	}
+	for _, name := range cfg.Required {
+		if !slices.Contains(Claims(), name) {
+			return nil, bridge.Errorf(bridge.BadRequest, "required: nothing is known of a claim %q", name)
+		}
 	}
 	cfg.Name = cmp.Or(cfg.Name, u.Hostname())
 	cfg.Skew = cmp.Or(cfg.Skew, time.Minute)
@@ -99,10 +102,14 @@ func NewOIDC(cfg OIDCConfig) (*OIDC, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Transport == nil {
+		cfg.Transport = http.DefaultTransport
+	}
 	return &OIDC{
 		cfg:    cfg,
-		client: &http.Client{Timeout: cfg.Timeout, Transport: bounded{http.DefaultTransport}},
+		client: &http.Client{Timeout: cfg.Timeout, Transport: bounded{cfg.Transport}},
 		turn:   make(chan struct{}, 1), asking: make(chan struct{}, questions),
+		complaints: rate.Sometimes{Interval: complainEvery},
 	}, nil
 }
 
@@ -132,17 +139,24 @@ func (o *OIDC) Stats() OIDCStats {
 
 // provider returns what the issuer says of itself, and asks it if need be.
 func (o *OIDC) provider(ctx context.Context) (*discovered, error) {
-	now := time.Now()
-	if d, err := o.known(now); d != nil || err != nil {
-		return d, err
+	old, ok, err := o.known()
+	if ok {
+		return old, err
 	}
 	select {
 	case o.turn <- struct{}{}:
-		defer func() { <-o.turn }()
-	case <-ctx.Done():
-		return nil, unavailable(ctx.Err())
+	default:
+		if old != nil {
+			return old, nil // somebody else asks, and what it said last will do
+		}
+		select {
+		case o.turn <- struct{}{}:
+		case <-ctx.Done():
+			return nil, unavailable(ctx.Err())
+		}
 	}
-	if d, err := o.known(time.Now()); d != nil || err != nil {
+	defer func() { <-o.turn }()
+	if d, ok, err := o.known(); ok {
 		return d, err // somebody else has asked meanwhile
 	}
 	// Others wait for the answer, too: it does not end with this client's patience.
@@ -154,7 +168,7 @@ func (o *OIDC) provider(ctx context.Context) (*discovered, error) {
 	if err != nil {
 		o.pause = min(max(firstPause, 2*o.pause), lastPause)
 		o.next, o.last = time.Now().Add(o.pause), unavailable(err)
-		o.cfg.Log.Warn("the identity provider does not answer", "issuer", o.cfg.Issuer, "err", err, "again", o.pause)
+		o.cfg.Log.Warn("the identity provider cannot be discovered", "issuer", o.cfg.Issuer, "err", clip(err), "again", o.pause)
 		if o.found == nil {
 			return nil, o.last
 		}
@@ -164,17 +178,19 @@ func (o *OIDC) provider(ctx context.Context) (*discovered, error) {
 	return d, nil
 }
 
-// known returns what is known without asking; nothing means that it is time to ask.
-func (o *OIDC) known(now time.Time) (*discovered, error) {
+// known returns what is known without asking, and whether that will do.
+func (o *OIDC) known() (d *discovered, ok bool, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.found != nil && (now.Before(o.found.until) || now.Before(o.next)) {
-		return o.found, nil
+	now := time.Now()
+	pausing := now.Before(o.next)
+	switch {
+	case o.found != nil:
+		return o.found, pausing || now.Before(o.found.until), nil
+	case pausing:
+		return nil, true, o.last
 	}
-	if now.Before(o.next) {
-		return nil, o.last
-	}
-	return nil, nil
+	return nil, false, nil
 }
 
 // discover asks the issuer (OpenID Connect Discovery 1.0).
@@ -188,8 +204,11 @@ func (o *OIDC) discover(ctx context.Context) (*discovered, error) {
 		Keys       string `json:"jwks_uri"`
 		Introspect string `json:"introspection_endpoint"`
 	}
-	if err := p.Claims(&more); err != nil || more.Keys == "" {
-		return nil, errors.Join(err, errors.New("there is no jwks_uri"))
+	if err := p.Claims(&more); err != nil {
+		return nil, err
+	}
+	if more.Keys == "" {
+		return nil, errors.New("there is no jwks_uri")
 	}
 	if o.cfg.IntrospectID != "" && more.Introspect == "" {
 		return nil, errors.New("there is no introspection_endpoint")
@@ -207,80 +226,33 @@ func (o *OIDC) discover(ctx context.Context) (*discovered, error) {
 
 // unavailable is the error while the issuer cannot be asked.
 func unavailable(err error) error {
-	return &bridge.Error{Code: bridge.Unavailable, Msg: "the identity provider cannot be asked: try again later", Err: err}
+	return &bridge.Error{Code: bridge.Unavailable, Msg: "the identity provider cannot be asked: try again later", Err: clip(err)}
 }
 
-// keySet verifies signatures with the keys of an issuer. A token with an unknown
-// key makes it ask for the keys again, as they are changed now and then; but tokens
-// with invented keys do not make it ask all the time.
-type keySet struct {
-	url    string
-	remote *oidc.RemoteKeySet
-}
+// complainEvery is how often the log is told of what clients only hear is
+// unavailable.
+const complainEvery = time.Minute
 
-// How often the keys may be asked for: so many times at once, and then after each
-// pause.
-const (
-	keyBurst = 5
-	keyPause = 10 * time.Second
-)
-
-func newKeySet(url string, c *http.Client, s *oidcCounts) *keySet {
-	sparing := *c
-	sparing.Transport = &throttle{inner: c.Transport, limit: rate.NewLimiter(rate.Every(keyPause), keyBurst), stats: s}
-	return &keySet{url, oidc.NewRemoteKeySet(oidc.ClientContext(context.Background(), &sparing), url)}
-}
-
-// throttle lets only so many requests through.
-type throttle struct {
-	inner http.RoundTripper
-	limit *rate.Limiter
-	stats *oidcCounts
-}
-
-var errThrottled = errors.New("the keys were asked for a moment ago")
-
-// RoundTrip implements http.RoundTripper.
-func (t *throttle) RoundTrip(r *http.Request) (*http.Response, error) {
-	if !t.limit.Allow() {
-		t.stats.throttled.Add(1)
-		return nil, errThrottled
+// away is unavailable, for the log, too, unless it is the client that left.
+func (o *OIDC) away(client context.Context, err error) error {
+	if client.Err() == nil {
+		o.complaints.Do(func() {
+			o.cfg.Log.Warn("the identity provider does not answer as it should", "issuer", o.cfg.Issuer, "err", clip(err))
+		})
 	}
-	t.stats.keys.Add(1)
-	return t.inner.RoundTrip(r)
+	return unavailable(err)
 }
 
-// attempt is a key set for one token, and remembers why it could not tell.
-type attempt struct {
-	*keySet
-	away error
-}
+// maxCause is how much of an error the log gets, in bytes.
+const maxCause = 500
 
-// VerifySignature implements oidc.KeySet.
-func (a *attempt) VerifySignature(ctx context.Context, token string) ([]byte, error) {
-	payload, err := a.remote.VerifySignature(ctx, token)
-	// The key set wraps what kept it from asking; a signature that does not hold it
-	// does not wrap. Asked a moment ago, the issuer knew no such key: then the token
-	// does not hold.
-	if errors.Unwrap(err) != nil && !errors.Is(err, errThrottled) {
-		a.away = err
+// clip cuts off what the issuer or a client has made too long: some errors have the
+// whole of an answer, or of a header, in them.
+func clip(err error) error {
+	if text := err.Error(); len(text) > maxCause {
+		return errors.New(strings.ToValidUTF8(text[:maxCause], "") + " …")
 	}
-	return payload, err
-}
-
-// bounded cuts off answers that are too long.
-type bounded struct{ http.RoundTripper }
-
-// RoundTrip implements http.RoundTripper.
-func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := b.RoundTripper.RoundTrip(r)
-	if err == nil {
-		resp.Body = struct {
-			io.Reader
-			io.Closer
-		}{io.LimitReader(resp.Body, maxAnswer), resp.Body}
-	}
-	return resp, err
+	return err
 }
 
 // algorithms are those whose keys are public ones, so that nobody can sign with
@@ -293,15 +265,22 @@ func algorithms() []string {
 
 // verify returns the claims of a JWT that the issuer has signed for now, whoever
 // it is meant for.
-func (o *OIDC) verify(ctx context.Context, token bridge.Secret) (*claims, error) {
+func (o *OIDC) verify(client context.Context, token bridge.Secret) (*claims, error) {
 	if len(token) > maxToken {
 		return nil, o.refuse(errors.New("it is too long"))
 	}
-	d, err := o.provider(ctx)
+	kind, is := kindOf(token)
+	switch {
+	case !is:
+		return nil, o.refuse(errors.New("it is not a JWT"))
+	case strings.HasSuffix(kind, "+jwt") && kind != accessKind:
+		return nil, o.refuse(fmt.Errorf("it is of type %q", kind)) // a logout token, say (RFC 8725 3.11)
+	}
+	d, err := o.provider(client)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, o.cfg.Timeout)
+	ctx, cancel := context.WithTimeout(client, o.cfg.Timeout)
 	defer cancel()
 	keys := &attempt{keySet: d.keys}
 	v := oidc.NewVerifier(o.cfg.Issuer, keys, &oidc.Config{
@@ -311,16 +290,14 @@ func (o *OIDC) verify(ctx context.Context, token bridge.Secret) (*claims, error)
 	t, err := v.Verify(ctx, string(token))
 	switch {
 	case keys.away != nil:
-		return nil, unavailable(keys.away)
+		return nil, o.away(client, keys.away)
 	case err != nil:
 		return nil, o.refuse(err)
 	}
-	c := &claims{}
-	c.kind, _ = kindOf(token)
+	c := &claims{kind: kind, expires: t.Expiry}
 	if err := t.Claims(c); err != nil {
-		return nil, &bridge.Error{Code: bridge.BadRequest, Msg: "the claims of the token are not of the right types", Err: err}
+		return nil, &bridge.Error{Code: bridge.BadRequest, Msg: "the claims of the token are not of the right types", Err: clip(err)}
 	}
-	c.expires = t.Expiry
 	if c.Issued > 0 && time.Unix(int64(c.Issued), 0).After(time.Now().Add(o.cfg.Skew)) {
 		return nil, o.refuse(errors.New("it was issued in the future"))
 	}
@@ -335,7 +312,7 @@ func (o *OIDC) refuse(err error) error {
 	if _, expired := errors.AsType[*oidc.TokenExpiredError](err); expired {
 		msg = "the token has expired"
 	}
-	return &bridge.Error{Code: bridge.Unauthenticated, Msg: msg, Err: err}
+	return &bridge.Error{Code: bridge.Unauthenticated, Msg: msg, Err: clip(err)}
 }
 
 // user is the id of a user of this issuer.
