@@ -126,11 +126,19 @@ func (d *server) newRoom(who bridge.AccountID, title, password string, waiting b
 // protect sets the password of a room; empty: none. Owners have a secret of their
 // own, which nobody is told.
 func protect(r *bridge.StoredRoom, password string) {
-	secrets := map[bridge.Role]bridge.Secret{bridge.Moderator: r.Spec.Secrets[bridge.Moderator]}
-	if password != "" {
-		secrets[bridge.Speaker], secrets[bridge.Listener] = bridge.Secret(password), bridge.Secret(password)
-	}
+	secrets := entrance(password)
+	secrets[bridge.Moderator] = r.Spec.Secrets[bridge.Moderator]
 	r.Spec.Secrets = secrets
+}
+
+// entrance is a password as secrets of a room; empty: none. Without it nobody comes
+// in.
+func entrance(password string) map[bridge.Role]bridge.Secret {
+	if password == "" {
+		return map[bridge.Role]bridge.Secret{}
+	}
+	p := bridge.Secret(password)
+	return map[bridge.Role]bridge.Secret{bridge.Speaker: p, bridge.Listener: p}
 }
 
 // password returns the password of a room; nil: none.

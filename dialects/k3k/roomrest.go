@@ -88,11 +88,17 @@ func (d *server) verify(r *request) (reply, error) {
 }
 
 // byName handles POST names, which is ours: how to reach a room that is known by a
-// name. It opens the room, where that is allowed.
+// name. It opens the room, where that is allowed, with the password that is given;
+// one that there is keeps its own.
 func (d *server) byName(r *request) (reply, error) {
 	q, err := body[struct {
-		Name string `json:"name"`
+		Name     string           `json:"name"`
+		Password optional[string] `json:"password"`
 	}](r)
+	secured := roomFields{Password: q.Password}
+	if err == nil {
+		err = secured.check()
+	}
 	if err != nil {
 		return reply{}, err
 	}
@@ -107,6 +113,7 @@ func (d *server) byName(r *request) (reply, error) {
 		c := d.cfg.Room
 		err = d.env.Host.Create(r.ctx(), bridge.Spec{
 			ID: room, Max: c.MaxMember, Limit: c.TimeLimit, MaxBitrate: c.MaxVideoBitrate * 1000, KeepChat: c.KeepChat,
+			Secrets: entrance(secured.password()),
 		})
 		if bridge.CodeOf(err) == bridge.Exists {
 			err = nil
