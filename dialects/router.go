@@ -19,13 +19,12 @@ type Route struct {
 }
 
 // Router brings each request to its dialect: by host name, by WebSocket
-// subprotocol, by path prefix, in this order; what is left goes to a fallback.
-// What has both the subprotocol and the prefix of a dialect has come by the prefix.
+// subprotocol, by path prefix, in this order; what is left goes to a fallback. A
+// subprotocol is good on any path; the dialect's own prefix is taken off one.
 type Router struct {
 	hosts     map[string]http.Handler
-	protocols map[string]http.Handler
+	protocols map[string]claimed
 	prefixes  map[string]http.Handler // by first path segment, without slashes
-	within    map[string]http.Handler // by subprotocol and path segment: of the same dialect
 	roots     map[string]http.Handler // by name
 	fallback  http.Handler
 }
@@ -34,8 +33,8 @@ type Router struct {
 // which dialect's section is wrong.
 func NewRouter(routes []Route, fallback http.Handler) (*Router, error) {
 	r := &Router{
-		hosts: map[string]http.Handler{}, protocols: map[string]http.Handler{},
-		prefixes: map[string]http.Handler{}, within: map[string]http.Handler{}, roots: map[string]http.Handler{}, fallback: fallback,
+		hosts: map[string]http.Handler{}, protocols: map[string]claimed{},
+		prefixes: map[string]http.Handler{}, roots: map[string]http.Handler{}, fallback: fallback,
 	}
 	for _, route := range routes {
 		name := route.Dialect.Name()
@@ -52,11 +51,6 @@ func NewRouter(routes []Route, fallback http.Handler) (*Router, error) {
 				return nil, err
 			}
 		}
-		for _, p := range route.Dialect.Subprotocols() {
-			if err := claim(r.protocols, p, root, "subprotocol"); err != nil {
-				return nil, err
-			}
-		}
 		prefix := strings.Trim(route.Prefix, "/")
 		if prefix == "" {
 			prefix = name
@@ -69,14 +63,24 @@ func NewRouter(routes []Route, fallback http.Handler) (*Router, error) {
 			return nil, err
 		}
 		for _, p := range route.Dialect.Subprotocols() {
-			r.within[p+" "+prefix] = below
+			if err := claim(r.protocols, p, claimed{root, prefix, below}, "subprotocol"); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return r, nil
 }
 
-func claim(m map[string]http.Handler, key string, h http.Handler, what string) error {
-	if m[key] != nil {
+// claimed is where a subprotocol leads: to the dialect, which is below its prefix,
+// too.
+type claimed struct {
+	root   http.Handler
+	prefix string
+	below  http.Handler
+}
+
+func claim[H any](m map[string]H, key string, h H, what string) error {
+	if _, taken := m[key]; taken {
 		return fmt.Errorf("two dialects want the %s %q: change one of them", what, key)
 	}
 	m[key] = h
@@ -101,11 +105,11 @@ func (r *Router) find(q *http.Request) http.Handler {
 	first, _, rest := strings.Cut(strings.TrimPrefix(q.URL.Path, "/"), "/")
 	if websocket.IsWebSocketUpgrade(q) {
 		for _, p := range websocket.Subprotocols(q) {
-			if h := r.within[p+" "+first]; h != nil && rest {
-				return h
-			}
-			if h := r.protocols[p]; h != nil {
-				return h
+			switch c, known := r.protocols[p]; {
+			case known && rest && first == c.prefix:
+				return c.below
+			case known:
+				return c.root
 			}
 		}
 	}

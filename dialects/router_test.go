@@ -63,8 +63,8 @@ func TestRouter(t *testing.T) {
 		{"a subprotocol without an upgrade", "any.example", "/", http.Header{"Sec-Websocket-Protocol": {"k3k-1"}}, "lobby /"},
 		{"the host goes before the subprotocol", "meet.old.example", "/", upgrade("k3k-1"), "spreed / /"},
 		{"the subprotocol goes before the prefix", "any.example", "/s/x", upgrade("k3k-1"), "k3k /s/x /"},
-		{"both of one dialect", "any.example", "/k3k/x", upgrade("ticket, k3k-2"), "k3k /x /k3k/"},
-		{"a subprotocol on its prefix without a slash", "any.example", "/k3k", upgrade("k3k-2"), "k3k /k3k /"},
+		{"the dialect's own prefix is taken off", "any.example", "/k3k/x", upgrade("ticket, k3k-1"), "k3k /x /k3k/"},
+		{"and a path that only begins like it is not", "any.example", "/k3k", upgrade("k3k-1"), "k3k /k3k /"},
 		{"an address", "[::1]:8080", "/k3k/", nil, "k3k / /k3k/"},
 		{"a WebSocket on a prefix without a slash", "any.example", "/ahoy", upgrade(""), "lobby /ahoy"},
 	} {
