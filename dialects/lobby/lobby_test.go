@@ -74,7 +74,11 @@ func TestEverythingThePageLoadsIsThere(t *testing.T) {
 			t.Errorf("%s: %s", m[1], r.Status)
 		}
 	}
-	for _, name := range []string{"lobby.js", "ahoy.js", "spreed.js", "stage.js", "panel.js"} {
+	for _, name := range files {
+		name = strings.TrimPrefix(name, "page/")
+		if !strings.HasSuffix(name, ".js") {
+			continue
+		}
 		for _, m := range regexp.MustCompile(`from "\./([^"]+)"`).FindAllStringSubmatch(body(t, get(t, h, "/lobby/"+name)), -1) {
 			if r := get(t, h, "/lobby/"+m[1]); r.StatusCode != http.StatusOK {
 				t.Errorf("%s imports %s: %s", name, m[1], r.Status)
@@ -143,7 +147,7 @@ func TestOnlyDialectsThatThePageSpeaksAreOffered(t *testing.T) {
 	if len(out.Dialects) != 1 || out.Dialects[0].Name != "ahoy" || out.Dialects[0].Path != "/ahoy/" || len(out.Rooms) != 1 {
 		t.Errorf("%+v", out)
 	}
-	for name, want := range map[string]bool{"ahoy": true, "spreed": true, "esperanto": false, "lobby": false, "panel": false, "../lobby": false} {
+	for name, want := range map[string]bool{"ahoy": true, "k3k": true, "spreed": true, "k3kmedia": false, "esperanto": false, "lobby": false, "panel": false, "../lobby": false} {
 		if Speaks(name) != want {
 			t.Errorf("Speaks(%q) = %v", name, !want)
 		}

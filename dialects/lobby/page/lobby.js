@@ -4,6 +4,7 @@ import { $, el } from "./dom.js";
 import { Frames } from "./wire.js";
 import { Panel } from "./panel.js";
 import { Stage } from "./stage.js";
+import { capture, startMeter, stopMeter } from "./devices.js";
 import { measure, nonSilent } from "./measure.js";
 
 const params = new URLSearchParams(location.search);
@@ -30,33 +31,6 @@ function setState(s) {
 const status = (text) => { $("status").textContent = text; };
 const problem = (text) => { $("problem").textContent = text; };
 
-// What goes wrong with devices, and what to do about it.
-const deviceTroubles = {
-  NotAllowedError: "The browser did not allow the camera and microphone. Allow them beside the address, or switch them off here.",
-  NotReadableError: "The camera or microphone is used by another program. Close it, or switch it off here.",
-  OverconstrainedError: "The camera cannot do what was asked of it.",
-};
-
-// capture gets what there is of camera and microphone. Without any, one still
-// sees and hears.
-async function capture(audio, video) {
-  if (!audio && !video) return new MediaStream();
-  if (!navigator.mediaDevices) {
-    throw new Error("This browser gives pages a camera only over https, or on localhost. Switch camera and microphone off to look on.");
-  }
-  const size = { width: { ideal: 640 }, height: { ideal: 360 }, frameRate: { max: 30 } };
-  for (const [a, v] of [[audio, video], [audio, false], [false, video]]) {
-    if (!a && !v) continue;
-    try {
-      return await navigator.mediaDevices.getUserMedia({ audio: a && { echoCancellation: true }, video: v && size });
-    } catch (e) {
-      if (e.name !== "NotFoundError") throw new Error(deviceTroubles[e.name] || e.message);
-    }
-  }
-  status("There is no camera or microphone here. You see and hear the others.");
-  return new MediaStream();
-}
-
 function stopStream() {
   for (const t of stream?.getTracks() || []) t.stop();
   stream = null;
@@ -67,36 +41,14 @@ function showPreview() {
   $("preview").srcObject = stream;
   $("try").hidden = !!stream;
   stopMeter();
-  if (stream?.getAudioTracks().length && state === "idle") startMeter();
-}
-
-let meter = null;
-
-function startMeter() {
-  const audio = new AudioContext();
-  const analyser = audio.createAnalyser();
-  audio.createMediaStreamSource(stream).connect(analyser);
-  const samples = new Float32Array(analyser.fftSize);
-  const timer = setInterval(() => {
-    analyser.getFloatTimeDomainData(samples);
-    $("level").value = Math.sqrt(Math.max(...samples.map(Math.abs)));
-  }, 100);
-  $("level").hidden = false;
-  meter = { audio, timer };
-}
-
-function stopMeter() {
-  $("level").hidden = true;
-  clearInterval(meter?.timer);
-  meter?.audio.close();
-  meter = null;
+  if (stream?.getAudioTracks().length && state === "idle") startMeter(stream);
 }
 
 async function tryDevices() {
   problem("");
   stopStream();
   try {
-    stream = await capture($("with-audio").checked, $("with-video").checked);
+    stream = await capture($("with-audio").checked, $("with-video").checked, status);
   } catch (e) {
     problem(e.message);
   }
@@ -118,7 +70,7 @@ async function join() {
   try {
     if (!wanted("audio") || !wanted("video")) {
       stopStream();
-      stream = await capture($("with-audio").checked, $("with-video").checked);
+      stream = await capture($("with-audio").checked, $("with-video").checked, status);
     }
     stream ||= new MediaStream();
     showPreview();
@@ -163,6 +115,9 @@ function listen(c, dialect, want) {
   c.on("room", mine((x) => {
     if (x.locked !== undefined) showLock(x.locked);
   }));
+  c.on("can", mine(() => showRights(c)));
+  c.on("muted", mine((x) => setMuted(x.kind, true)));
+  c.on("knock", mine((x) => knock(c, x)));
   c.on("unshared", mine(() => shared(false)));
   c.on("over", mine((x) => left(x)));
 }
@@ -182,18 +137,34 @@ function entered(c, dialect, want, x) {
   document.title = `${want.room} · Dragoman`;
   stage.change({ id: c.id, name: want.name, self: true });
   stage.media(c.id, stream.getTracks().length ? stream : null);
-  stage.setModerator(c.can.kick);
+  $("knocking").replaceChildren();
   for (const kind of ["audio", "video"]) {
     const has = stream.getTracks().some((t) => t.kind === kind);
     $("mute-" + kind).disabled = !has;
     setMuted(kind, again && muted[kind]);
   }
-  $("share").disabled = !c.can.screen || !navigator.mediaDevices?.getDisplayMedia;
   if (!again) shared(false);
-  $("lock").hidden = !c.can.lock && !c.can.secret;
+  showRights(c);
   showLock(!!x.locked);
   status(x.remaining > 0 ? `This room closes in ${Math.ceil(x.remaining / 60)} min.` : "");
   showWays(want.room);
+}
+
+// showRights offers what our user may do.
+function showRights(c) {
+  stage.setModerator(c.can.kick);
+  $("share").disabled = !c.can.screen || !navigator.mediaDevices?.getDisplayMedia;
+  $("lock").hidden = !c.can.lock && !c.can.secret;
+  $("knocking").hidden = !c.can.admit;
+}
+
+// knock shows who waits to be let in.
+function knock(c, { id, name, gone }) {
+  [...$("knocking").children].find((x) => x.dataset.id === id)?.remove();
+  if (gone) return;
+  const item = el("li", {}, el("span", {}, name + " waits to be let in."), el("button", { type: "button", onclick: () => c.admit(id) }, "Let in"));
+  item.dataset.id = id;
+  $("knocking").append(item);
 }
 
 function announce() { $("alone").hidden = stage.people.size > 1; }
@@ -432,7 +403,8 @@ window.lobby = {
       problem: $("problem").textContent, status: $("status").textContent, participants, chat, frames: { ...frames.counts },
     };
   },
-  frames: () => frames.list.map(({ dir, via, text }) => ({ dir, via, text })),
+  frames: () => frames.list.map(({ dir, via, text, title }) => ({ dir, via, text, title })),
+  connections: () => client?.connections() || [],
   join,
   leave: () => client?.leave(),
   say,
@@ -444,6 +416,7 @@ window.lobby = {
     shared(true);
   },
   unshare: () => client?.unshare(),
+  configure: (id, wish) => client.configure(id, wish),
 };
 
 start();

@@ -68,7 +68,7 @@ function row(f) {
   // The tree is built when somebody looks.
   details.addEventListener("toggle", () => {
     if (details.open && details.childElementCount === 1) {
-      details.append(el("div", { className: "json" }, f.data === null ? el("pre", {}, f.text) : tree(f.data)));
+      details.append(el("div", { className: "json" }, f.data === null ? el("pre", {}, f.text || "(empty)") : tree(f.data)));
     }
   });
   return el("li", { className: f.dir }, details);
@@ -79,8 +79,14 @@ const size = (n) => (n < 1000 ? n + " B" : (n / 1024).toFixed(1) + " KiB");
 // title is what kind of message this is, in the protocol's own words.
 function title(f) {
   const d = f.data;
+  if (f.title) return f.title;
   if (f.dir === "note" || d === null || typeof d !== "object") return f.text.slice(0, 120);
   if (d.messageType) return d.messageType + (d.status ? " " + d.status : "") + (d.event ? " " + d.event : "");
+  if (d.namespace && d.payload) {
+    const { action, message, error, media_session_type: sort, kind, receiving, content } = d.payload;
+    const details = [error, sort, kind, typeof receiving === "boolean" ? String(receiving) : "", content?.slice(0, 40)];
+    return [d.namespace, action || message, ...details].filter(Boolean).join(" ");
+  }
   // Documents of Spreed: bare, in an envelope, or below a key of their own name.
   let inner = d.Data || d;
   if (inner[inner.Type]?.Type === inner.Type) inner = inner[inner.Type];

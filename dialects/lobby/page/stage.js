@@ -6,7 +6,7 @@ export class Stage {
   // onkick is called with a participant's id when a moderator wants it out.
   constructor({ onkick }) {
     this.onkick = onkick;
-    this.people = new Map(); // id → {id, name, muted, talking, stream, tile, video}
+    this.people = new Map(); // id → {id, name, muted, dark, talking, stream, tile, video}
     this.moderator = false;
     new ResizeObserver(() => this.#arrange()).observe($("tiles"));
   }
@@ -33,7 +33,7 @@ export class Stage {
   }
 
   // change adds a participant or changes what is known of one.
-  change({ id, name, audioMuted, talking, screen, self, moderator }) {
+  change({ id, name, audioMuted, videoMuted, talking, screen, self, moderator }) {
     let p = this.people.get(id);
     if (!p) {
       if (name === undefined) return;
@@ -41,6 +41,7 @@ export class Stage {
     }
     if (name !== undefined) p.name = name;
     if (audioMuted !== undefined) p.muted = audioMuted;
+    if (videoMuted !== undefined) p.dark = videoMuted;
     if (talking !== undefined) p.talking = talking;
     if (moderator !== undefined) p.moderator = moderator;
     this.#draw(p);
@@ -80,7 +81,7 @@ export class Stage {
     tile.classList.toggle("self", self && !screen);
     tile.classList.toggle("screen", screen);
     video.onresize = video.onplaying = () => this.#draw(this.people.get(id));
-    const p = { id, name: "", self, screen, muted: false, talking: false, stream: null, tile, video, mark, label, kick };
+    const p = { id, name: "", self, screen, muted: false, dark: false, talking: false, stream: null, tile, video, mark, label, kick };
     this.people.set(id, p);
     if (screen) $("tiles").prepend(tile);
     else $("tiles").append(tile);
@@ -90,7 +91,7 @@ export class Stage {
 
   #draw(p) {
     if (!p) return;
-    const shown = !!p.stream?.getVideoTracks().some((t) => t.readyState === "live" && t.enabled) && (p.self || p.video.videoWidth > 0);
+    const shown = !p.dark && !!p.stream?.getVideoTracks().some((t) => t.readyState === "live" && t.enabled) && (p.self || p.video.videoWidth > 0);
     p.tile.classList.toggle("seen", shown);
     p.tile.classList.toggle("talking", p.talking && !p.muted);
     p.tile.firstChild.textContent = initials(p.name);

@@ -9,14 +9,16 @@ export class Frames {
     this.listeners = new Set();
   }
 
-  // add notes one frame. dir is "out", "in" or "note"; via says which socket or data channel.
-  add(dir, via, text) {
+  // add notes one frame. dir is "out", "in" or "note"; via says which socket or data
+  // channel. Requests over HTTP have a title, because their body does not say what
+  // they are.
+  add(dir, via, text, title = "") {
     let data = null;
     if (dir !== "note") {
       this.counts[dir]++;
       try { data = JSON.parse(text); } catch { /* shown as text */ }
     }
-    const frame = { n: this.counts.in + this.counts.out, at: new Date(), dir, via, text, data };
+    const frame = { n: this.counts.in + this.counts.out, at: new Date(), dir, via, text, data, title };
     this.list.push(frame);
     if (this.list.length > Frames.limit) this.list.shift();
     for (const f of this.listeners) f(frame);
