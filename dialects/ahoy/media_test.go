@@ -78,6 +78,19 @@ func TestPublishingPeer(t *testing.T) {
 	})
 }
 
+// TestSubscribingPeer: a camera that is switched off is black.
+func TestSubscribingPeer(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, w *world) {
+		w.room(bridge.Spec{})
+		a := w.member("r", "A")
+		a.share(true, true)
+		b := w.member("r", "B")
+		if o := b.get(a.id, true, true).Config.PeerOptions; !o.Placeholder || o.MaxBitrate != 0 || o.Simulcast {
+			t.Errorf("the subscribing peer is %+v", o)
+		}
+	})
+}
+
 // TestUnescapedAnswers: what the engine gets of an escaped answer is the plain
 // one; a plus sign stays, and a plain answer is not touched (7.1).
 func TestUnescapedAnswers(t *testing.T) {

@@ -109,7 +109,8 @@ func (r *receiver) unanswered(m *member) error {
 func (r *receiver) open(ctx context.Context, m *member, want kinds) (bridge.SDP, error) {
 	ctx, cancel := context.WithTimeout(ctx, offerTime)
 	defer cancel()
-	peer, err := r.t.connect(ctx, r, bridge.PeerOptions{Timeout: connectTime})
+	// No message says that a camera is off: the picture would stand still.
+	peer, err := r.t.connect(ctx, r, bridge.PeerOptions{Timeout: connectTime, Placeholder: true})
 	if err != nil {
 		return "", err
 	}
