@@ -98,7 +98,7 @@ export class Stage {
     p.tile.firstChild.dataset.hue = hue(p.name);
     p.mark.hidden = !p.muted;
     p.label.textContent = p.self ? p.name + " (you)" : p.name;
-    p.kick.hidden = !this.moderator || p.self;
+    p.kick.hidden = !this.moderator || p.self || p.id.endsWith("#screen");
     p.kick.setAttribute("aria-label", `Remove ${p.name} from the room`);
     p.tile.setAttribute("aria-label", p.name + (p.muted ? ", muted" : "") + (p.talking ? ", talks" : ""));
   }
