@@ -178,6 +178,13 @@ func (o *OIDC) provider(ctx context.Context) (*discovered, error) {
 	return d, nil
 }
 
+// Reach asks the issuer what it says of itself, if that is not known: a check
+// before the first client comes.
+func (o *OIDC) Reach(ctx context.Context) error {
+	_, err := o.provider(ctx)
+	return err
+}
+
 // known returns what is known without asking, and whether that will do.
 func (o *OIDC) known() (d *discovered, ok bool, err error) {
 	o.mu.Lock()

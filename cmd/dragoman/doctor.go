@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"dragoman/bridge"
 	"dragoman/cmd/ctl"
 	"dragoman/cmd/serve"
 	"dragoman/config"
@@ -36,7 +38,7 @@ type patient struct {
 // checks are made in this order.
 func checks() []func(context.Context, *patient) []finding {
 	return []func(context.Context, *patient) []finding{
-		checkNode, checkPorts, checkAddresses, checkCertificate, checkProxy, checkClock, checkSystem, checkData,
+		checkNode, checkPorts, checkAddresses, checkCertificate, checkProxy, checkClock, checkSystem, checkData, checkOthers,
 	}
 }
 
@@ -45,7 +47,8 @@ func doctorCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "doctor", Short: "Check ports, addresses, certificate and machine, and say what to change", Args: cobra.NoArgs,
 		Long: "Checks whether a node with this configuration would work on this machine: ports, the\n" +
-			"addresses that clients are told, certificate, clock, limits of the system, reverse proxy.",
+			"addresses that clients are told, certificate, clock, limits of the system, reverse proxy,\n" +
+			"database, identity provider.",
 	}
 	src := sourceFlags(c)
 	outputFlag(c, &output)
@@ -238,4 +241,38 @@ func checkData(_ context.Context, p *patient) []finding {
 	_ = f.Close()
 	_ = os.Remove(f.Name())
 	return []finding{{what, "ok", p.cfg.DataDir + " is writable", ""}}
+}
+
+// checkOthers asks those whom the node needs.
+func checkOthers(ctx context.Context, p *patient) []finding {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	database, issuer := serve.Reach(ctx, p.cfg)
+	var found []finding
+	switch {
+	case database != nil:
+		found = append(found, finding{"store.url", "fail", cause(database), "start the database, or correct store.url: user, password and database have to exist"})
+	case p.cfg.Store.URL != "":
+		found = append(found, finding{"store.url", "ok", "the database answers", ""})
+	}
+	switch {
+	case issuer != nil:
+		found = append(found, finding{
+			"oidc.issuer", "fail", p.cfg.OIDC.Issuer + ": " + cause(issuer),
+			"it has to answer at /.well-known/openid-configuration below that URL, and to call itself exactly that",
+		})
+	case p.cfg.OIDC.Issuer != "":
+		found = append(found, finding{"oidc.issuer", "ok", p.cfg.OIDC.Issuer + " answers", ""})
+	case !p.cfg.Dev:
+		found = append(found, finding{"oidc.issuer", "warn", "none: k3k clients come in as guests only", "set oidc.issuer and oidc.client_ids"})
+	}
+	return found
+}
+
+// cause is what was wrong, below what a client would be told of it.
+func cause(err error) string {
+	if e, ok := errors.AsType[*bridge.Error](err); ok && e.Err != nil {
+		return e.Err.Error()
+	}
+	return err.Error()
 }

@@ -21,6 +21,7 @@ import (
 
 	"dragoman/bridge"
 	"dragoman/bridge/gate"
+	"dragoman/bridge/gate/oidctest"
 	"dragoman/cmd/serve"
 	"dragoman/config"
 	"dragoman/dialects/ahoy/client"
@@ -343,6 +344,20 @@ func TestDoctor(t *testing.T) {
 	}
 	production := write(t, "c.yaml", fmt.Sprintf("http: {listen: '127.0.0.1:0', public_url: 'https://meet.example.org'}\nmedia: {udp: '127.0.0.1:0', tcp: '127.0.0.1:0'}\nadmin: {listen: '127.0.0.1:0'}\ndata_dir: %s\n", t.TempDir()))
 	contains(t, want(t, exitFailed, "doctor", "-c", production), "nobody else gets audio or video", "http.trusted_proxies", "is writable")
+	issuer, err := oidctest.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := func(rest string) string {
+		return write(t, "d.yaml", fmt.Sprintf("http: {listen: '127.0.0.1:0'}\nmedia: {udp: '127.0.0.1:0', tcp: '127.0.0.1:0', advertise: ['192.0.2.1']}\nadmin: {listen: '127.0.0.1:0'}\ndata_dir: %s\n%s", t.TempDir(), rest))
+	}
+	oidc := "oidc: {issuer: '" + issuer.URL() + "', client_ids: [x]}\n"
+	contains(t, want(t, exitOK, "doctor", "-c", with(oidc)), "oidc.issuer", "answers")
+	if err := issuer.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, want(t, exitFailed, "doctor", "-c", with(oidc)), "refused", "openid-configuration")
+	contains(t, want(t, exitFailed, "doctor", "-c", with("store: {url: 'postgres://u:s3cret@127.0.0.1:1/d', key: 0123456789abcdef}\n")), "store.url", "correct store.url")
 	p := here(t)
 	contains(t, want(t, exitOK, append(append([]string{"doctor"}, free...), "--admin-listen="+p.Admin)...), "runs and takes clients")
 }

@@ -5,12 +5,15 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"dragoman/bridge"
 	"dragoman/bridge/gate"
 	"dragoman/bridge/store"
+	"dragoman/config"
 )
 
 // lateStore is the store that there will be once the server starts: dialects are
@@ -30,6 +33,25 @@ func (h lateHistory) Last(ctx context.Context, room bridge.RoomID, most int) ([]
 
 func (h lateHistory) Clear(ctx context.Context, room bridge.RoomID) error {
 	return h.History().Clear(ctx, room)
+}
+
+// Reach asks what a node needs from elsewhere, for people who want to know before
+// they start one: a database that is not embedded, and the identity provider. An
+// absent one is not asked and is no error.
+func Reach(ctx context.Context, cfg config.Config) (database, issuer error) {
+	if url := string(cfg.Store.URL); url != "" && !strings.HasPrefix(url, "sqlite:") {
+		var db *store.DB
+		if db, database = store.Open(ctx, store.Config{URL: url, Key: cfg.Store.Key}); database == nil {
+			database = errors.Join(db.Ready(ctx), db.Close())
+		}
+	}
+	if cfg.OIDC.Issuer != "" {
+		s := &Server{cfg: cfg, log: slog.New(slog.DiscardHandler)}
+		if _, issuer = s.login(); issuer == nil {
+			issuer = s.oidc.Reach(ctx)
+		}
+	}
+	return database, issuer
 }
 
 // database is the store of a running server.
