@@ -17,6 +17,7 @@ import (
 type keySet struct {
 	url      string
 	remote   *oidc.RemoteKeySet
+	stats    *oidcCounts
 	answered atomic.Bool // when the issuer was asked last
 }
 
@@ -30,7 +31,7 @@ const (
 func newKeySet(url string, c *http.Client, s *oidcCounts) *keySet {
 	sparing := *c
 	sparing.Transport = &throttle{inner: c.Transport, limit: rate.NewLimiter(rate.Every(keyPause), keyBurst), stats: s}
-	return &keySet{url: url, remote: oidc.NewRemoteKeySet(oidc.ClientContext(context.Background(), &sparing), url)}
+	return &keySet{url: url, stats: s, remote: oidc.NewRemoteKeySet(oidc.ClientContext(context.Background(), &sparing), url)}
 }
 
 // throttle lets only so many requests through.
@@ -45,7 +46,6 @@ var errThrottled = errors.New("the keys were asked for a moment ago")
 // RoundTrip implements http.RoundTripper.
 func (t *throttle) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !t.limit.Allow() {
-		t.stats.throttled.Add(1)
 		return nil, errThrottled
 	}
 	t.stats.keys.Add(1)
@@ -61,9 +61,15 @@ type attempt struct {
 // VerifySignature implements oidc.KeySet.
 func (a *attempt) VerifySignature(ctx context.Context, token string) ([]byte, error) {
 	payload, err := a.remote.VerifySignature(ctx, token)
+	if errors.Is(err, errThrottled) {
+		// The key set looks at what it has before it looks whether somebody asks. When
+		// many come at once, the keys may have arrived between the two.
+		payload, err = a.remote.VerifySignature(ctx, token)
+	}
 	switch {
 	case err == nil:
 	case errors.Is(err, errThrottled):
+		a.stats.throttled.Add(1)
 		// Asked a moment ago, the issuer knew no such key: then the token does not
 		// hold. But if it did not answer, nobody knows.
 		if !a.answered.Load() {

@@ -123,7 +123,7 @@ type oidcCounts struct{ discoveries, keys, throttled, introspections, remembered
 type OIDCStats struct {
 	Discoveries    uint64 // questions for the discovery document
 	KeyFetches     uint64 // questions for the key set
-	Throttled      uint64 // questions for the key set that were not asked, because others just were
+	Throttled      uint64 // tokens for whose key the issuer was not asked, because it just was
 	Introspections uint64 // questions about an access token
 	Remembered     uint64 // access tokens about which the issuer was asked a moment ago
 	Refused        uint64 // tokens that did not hold
