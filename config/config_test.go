@@ -189,6 +189,8 @@ func TestMistakesAreToldWithTheirLine(t *testing.T) {
 		{"clients without an issuer", "oidc: {client_ids: [a]}", `dragoman.yaml:1: oidc.issuer: is missing`},
 		{"claim", "oidc: {issuer: 'https://a', client_ids: [a], required: [mail]}", `dragoman.yaml:1: oidc.required[0]: "mail" is not one of`},
 		{"half an introspection", "oidc: {issuer: 'https://a', client_ids: [a], introspect_id: x}", `dragoman.yaml:1: oidc.introspect_id: goes with`},
+		{"relay by TLS without a certificate", "media: {turn: {tls: ':5349'}}", `dragoman.yaml:1: media.turn.tls: needs a certificate`},
+		{"address of a relay", "media: {turn: {udp: here}}", `media.turn.udp: "here" is not an address and port`},
 		{"same host", "dialects:\n  - {name: ahoy, hosts: [A.example]}\n  - {name: spreed, hosts: [a.example]}", `dragoman.yaml:3: dialects.spreed.hosts: host name a.example is ahoy's already`},
 		{"same listener", "dialects:\n  - {name: ahoy, listen: ':1'}\n  - {name: spreed, listen: ':1'}", `dragoman.yaml:3: dialects.spreed.listen: address :1 is ahoy's already`},
 		{"secret file", "rooms:\n  - name: x\n    secrets: {speaker_file: /nowhere}", `dragoman.yaml:3: rooms[0].secrets.speaker_file: secret: open /nowhere`},

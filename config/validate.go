@@ -27,6 +27,9 @@ func (c *Config) Validate() error {
 	c.TLS.check(&p)
 	c.Admin.check(&p, c.Dev)
 	p.addEach("media", c.Media.Validate())
+	if c.Media.TURN.TLS != "" && c.TLS.Mode == "off" {
+		p.addf("media.turn.tls", "needs a certificate: set tls.mode to files")
+	}
 	c.checkRooms(&p)
 	c.checkDialects(&p)
 	p.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
@@ -266,6 +269,7 @@ func (c *Config) checkLoopback(p *Problems) {
 	listeners := map[string]string{
 		"http.listen": c.HTTP.Listen, "admin.listen": c.Admin.Listen,
 		"media.udp": c.Media.UDP, "media.tcp": c.Media.TCP,
+		"media.turn.udp": c.Media.TURN.UDP, "media.turn.tcp": c.Media.TURN.TCP, "media.turn.tls": c.Media.TURN.TLS,
 	}
 	for _, d := range c.Dialects {
 		if d.Enabled {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/webrtc/v4"
+
 	"dragoman/bridge"
 	"dragoman/bridge/gate/oidctest"
 	"dragoman/config"
@@ -199,4 +201,32 @@ func TestK3kRoomOfItsOwner(t *testing.T) {
 	r.told(owner, "left", id)
 	_, err = r.other.Start(r.ctx, r.at.Room, "")
 	refused("who is banned", err, http.StatusForbidden, "banned_from_room")
+}
+
+// TestRelay: who gets out by TURN only meets the others, with the credentials that
+// clients are told.
+func TestRelay(t *testing.T) {
+	n := node.Start(t, node.Options{Config: func(c *config.Config) { c.Media.TURN.UDP = "127.0.0.1:0" }})
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	defer cancel()
+	m := &meeting{T: t, ctx: ctx, node: n, room: "relayed"}
+	k3k, _ := driver.Lookup("k3k")
+	a := m.enter(k3k, "Anna")
+	addr, path := n.Place("k3k")
+	rest := client.REST{Base: "http://" + addr + path, HTTP: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
+	at, err := rest.Named(ctx, m.room)
+	m.must(err, "room")
+	rest.Token = at.Invite
+	var servers []struct {
+		Username, Password string
+		URIs               []string
+	}
+	m.must(rest.Do(ctx, http.MethodGet, "/turn", nil, &servers), "turn")
+	if len(servers) != 1 || servers[0].URIs[0] != "turn:"+n.Ports().TURN.UDP+"?transport=udp" {
+		t.Fatalf("clients are told %+v", servers)
+	}
+	b := m.enter(k3k, "Ben", func(o *driver.Options) {
+		o.Media.Relay = webrtc.ICEServer{URLs: servers[0].URIs, Username: servers[0].Username, Credential: servers[0].Password}
+	})
+	m.look([]driver.Member{a, b}, []driver.Member{a, b})
 }

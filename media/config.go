@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"dragoman/bridge"
 )
 
 // Config is how an engine reaches its clients.
@@ -32,14 +35,40 @@ type Config struct {
 	Loopback bool `mapstructure:"loopback"`
 	// Engine is how packets are written: "auto" or "portable".
 	Engine string `mapstructure:"engine"`
+	TURN   TURN   `mapstructure:"turn"`
 
 	// Log takes the engine's log; nil: nobody does.
 	Log *slog.Logger `mapstructure:"-"`
 }
 
+// TURN is a relay (RFC 8656) for clients that reach neither UDP nor TCP of media. It
+// is on this machine, and relays to this node's media only.
+type TURN struct {
+	// UDP is the address to listen on for UDP. Empty: none.
+	UDP string `mapstructure:"udp"`
+	// TCP is the address to listen on for TCP. Empty: none.
+	TCP string `mapstructure:"tcp"`
+	// TLS is the address to listen on for TLS over TCP, with the certificate of tls. Empty: none.
+	TLS string `mapstructure:"tls"`
+	// Host is the name or address that clients are told. Empty: the host of http.public_url, or the first of media.advertise, or the address of the listener.
+	Host string `mapstructure:"host"`
+	// Secret is what credentials are made of; other nodes with the same take them, too. Empty: one that is made at each start.
+	Secret bridge.Secret `mapstructure:"secret"`
+	// Life is how long credentials are good.
+	Life time.Duration `mapstructure:"life"`
+	// Allocations are how many clients may be relayed at the same time.
+	Allocations int `mapstructure:"allocations"`
+}
+
+// On reports whether there is a relay.
+func (t TURN) On() bool { return t.UDP != "" || t.TCP != "" || t.TLS != "" }
+
 // Default returns the configuration of a development machine.
 func Default() Config {
-	return Config{UDP: "127.0.0.1:7000", TCP: "127.0.0.1:7000", MaxBitrate: 2_500_000, Engine: "auto"}
+	return Config{
+		UDP: "127.0.0.1:7000", TCP: "127.0.0.1:7000", MaxBitrate: 2_500_000, Engine: "auto",
+		TURN: TURN{Life: 12 * time.Hour, Allocations: 4096},
+	}
 }
 
 // lowestBitrate is less than what any video needs, in bit/s.
@@ -48,8 +77,10 @@ const lowestBitrate = 30_000
 // Validate reports everything that is wrong with the configuration.
 func (c Config) Validate() error {
 	var errs []error
-	for key, addr := range map[string]string{"udp": c.UDP, "tcp": c.TCP} {
-		if addr == "" && key == "tcp" {
+	for key, addr := range map[string]string{
+		"udp": c.UDP, "tcp": c.TCP, "turn.udp": c.TURN.UDP, "turn.tcp": c.TURN.TCP, "turn.tls": c.TURN.TLS,
+	} {
+		if addr == "" && key != "udp" {
 			continue
 		}
 		host, port, err := net.SplitHostPort(addr)
@@ -65,6 +96,9 @@ func (c Config) Validate() error {
 	}
 	if _, err := parseAdvertise(c.Advertise); err != nil {
 		errs = append(errs, err)
+	}
+	if c.TURN.Life < 0 || c.TURN.Allocations < 0 {
+		errs = append(errs, errors.New("turn: neither life nor allocations is negative"))
 	}
 	if c.MaxBitrate != 0 && c.MaxBitrate < lowestBitrate {
 		errs = append(errs, fmt.Errorf("max_bitrate: %d bit/s is less than any video needs", c.MaxBitrate))

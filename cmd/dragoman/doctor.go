@@ -115,6 +115,9 @@ func checkPorts(ctx context.Context, p *patient) []finding {
 		{"admin.listen", "tcp", p.cfg.Admin.Listen},
 		{"media.udp", "udp", p.cfg.Media.UDP},
 		{"media.tcp", "tcp", p.cfg.Media.TCP},
+		{"media.turn.udp", "udp", p.cfg.Media.TURN.UDP},
+		{"media.turn.tcp", "tcp", p.cfg.Media.TURN.TCP},
+		{"media.turn.tls", "tcp", p.cfg.Media.TURN.TLS},
 	}
 	for _, d := range p.cfg.Dialects {
 		if d.Enabled && d.Listen != "" {

@@ -12,6 +12,7 @@ import (
 	"dragoman/bridge/store"
 	"dragoman/dialects"
 	"dragoman/media"
+	"dragoman/media/turn"
 )
 
 // metric is one number that is read when somebody scrapes.
@@ -121,6 +122,16 @@ func oidcMetrics() []metric[gate.OIDCStats] {
 	}
 }
 
+func relayMetrics() []metric[turn.Stats] {
+	type t = turn.Stats
+	return []metric[t]{
+		newMetric(gauge, "turn_allocations", "Clients that are relayed by TURN.", func(s t) int64 { return s.Open }),
+		newMetric(counter, "turn_allocations_total", "Relays that were made by TURN.", func(s t) int64 { return s.Allocations }),
+		newMetric(counter, "turn_refused_total", "TURN credentials that did not hold, and relays above the limits.", func(s t) int64 { return s.Refused }),
+		newMetric(counter, "turn_strangers_total", "Packets to or from others than this node's media, which TURN does not relay.", func(s t) int64 { return s.Strangers }),
+	}
+}
+
 func dropMetrics() map[string]metric[media.Drops] {
 	drop := func(read func(media.Drops) uint64) metric[media.Drops] {
 		return newMetric(counter, "media_dropped_packets_total", "Packets that were not forwarded, by reason.", read, "reason")
@@ -148,6 +159,7 @@ type collector struct {
 	brake    []metric[gate.BrakeStats]
 	store    []metric[store.Stats]
 	oidc     []metric[gate.OIDCStats]
+	relay    []metric[turn.Stats]
 	draining metric[bool]
 	info     *prometheus.Desc
 }
@@ -156,7 +168,7 @@ func newCollector(s *Server) *collector {
 	return &collector{
 		server: s, rooms: roomMetrics(), dialects: dialectMetrics(),
 		media: mediaMetrics(), drops: dropMetrics(), brake: brakeMetrics(),
-		store: storeMetrics(), oidc: oidcMetrics(),
+		store: storeMetrics(), oidc: oidcMetrics(), relay: relayMetrics(),
 		draining: newMetric(gauge, "draining", "1 while the server takes no new clients.", func(on bool) int64 {
 			if on {
 				return 1
@@ -186,6 +198,9 @@ func (c *collector) Describe(to chan<- *prometheus.Desc) {
 		to <- m.desc
 	}
 	for _, m := range c.oidc {
+		to <- m.desc
+	}
+	for _, m := range c.relay {
 		to <- m.desc
 	}
 	to <- c.draining.desc
@@ -219,6 +234,11 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	}
 	if stats, ok := c.server.storeStats(); ok {
 		for _, m := range c.store {
+			m.send(to, stats)
+		}
+	}
+	if stats, ok := c.server.relayStats(); ok {
+		for _, m := range c.relay {
 			m.send(to, stats)
 		}
 	}

@@ -15,8 +15,16 @@ type Ports struct {
 	Admin    string            `json:"admin"`
 	UDP      string            `json:"media_udp"`
 	TCP      string            `json:"media_tcp,omitempty"`
+	TURN     *Relay            `json:"turn,omitempty"`
 	Dialects map[string]string `json:"dialects"` // own listeners, by dialect
 	PID      int               `json:"pid"`
+}
+
+// Relay are the addresses of the TURN server; an empty one is none.
+type Relay struct {
+	UDP string `json:"udp,omitempty"`
+	TCP string `json:"tcp,omitempty"`
+	TLS string `json:"tls,omitempty"`
 }
 
 // WriteFile writes the ports as JSON, so that whoever waits for the file sees all

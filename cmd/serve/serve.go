@@ -6,7 +6,9 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"sync"
@@ -19,6 +21,7 @@ import (
 	"dragoman/dialects"
 	"dragoman/dialects/all"
 	"dragoman/media"
+	"dragoman/media/turn"
 )
 
 // Options are what a configuration cannot say. The zero value is useful.
@@ -37,7 +40,8 @@ type Server struct {
 	key      []byte // of ids, tokens and what is stored
 	engine   *media.Engine
 	media    *late
-	db       *database // nil: not open
+	relay    *turn.Server // nil: none
+	db       *database    // nil: not open
 	stored   *lateStore
 	oidc     *gate.OIDC // nil: no issuer is configured
 	rooms    *bridge.Local
@@ -131,7 +135,7 @@ func (s *Server) mount(entries []all.Entry) error {
 			Dialect: d, Hosts: set.Hosts, Prefix: set.RoutePrefix(),
 			Env: dialects.Env{
 				Host: &host{Host: s.rooms, stored: s.stored, draining: &s.draining}, Gate: s.gate,
-				Store: s.stored, Login: login,
+				Store: s.stored, Login: login, ICE: s.ice,
 				IDs: dialects.NewIDs(s.key), Log: s.log.With("dialect", d.Name()),
 				Limits: limits(s.cfg.Limits), Counts: counts, Config: s.cfg.Section(d.Name()),
 			},
@@ -191,6 +195,9 @@ func (s *Server) open(ctx context.Context) error {
 	s.mu.Lock()
 	s.engine, s.media.Media = engine, engine
 	s.mu.Unlock()
+	if err := s.openRelay(engine); err != nil {
+		return err
+	}
 	for _, r := range s.cfg.Rooms {
 		if err := s.rooms.Create(ctx, spec(r)); err != nil {
 			return fmt.Errorf("room %q: %w", r.Name, err)
@@ -234,23 +241,26 @@ func (s *Server) close() error {
 	err := s.rooms.Close(ctx)
 	s.cancel()
 	s.mu.Lock()
-	listeners, engine, db := s.listeners, s.engine, s.db
+	listeners := s.listeners
 	s.listeners = nil
+	var rest []io.Closer // in this order
+	if s.relay != nil {
+		rest = append(rest, s.relay)
+	}
+	if s.engine != nil {
+		rest = append(rest, s.engine)
+	}
+	if s.db != nil {
+		rest = append(rest, s.db)
+	}
 	s.mu.Unlock()
 	var wg sync.WaitGroup
 	for _, l := range listeners {
 		wg.Go(func() { l.close(ctx) })
 	}
 	wg.Wait()
-	if engine != nil {
-		if closing := engine.Close(); err == nil {
-			err = closing
-		}
-	}
-	if db != nil {
-		if closing := db.Close(); err == nil {
-			err = closing
-		}
+	for _, c := range rest {
+		err = errors.Join(err, c.Close())
 	}
 	s.log.Info("stopped")
 	return err
@@ -277,6 +287,10 @@ func (s *Server) Ports() Ports {
 		if tcp != nil {
 			p.TCP = tcp.String()
 		}
+	}
+	if s.relay != nil {
+		udp, tcp, tls := s.relay.Addrs()
+		p.TURN = &Relay{text(udp), text(tcp), text(tls)}
 	}
 	return p
 }

@@ -3,6 +3,7 @@ package serve
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"os"
@@ -70,7 +71,7 @@ func TestStoredRoomsBindEveryDialect(t *testing.T) {
 	_, at := ann(t, s)
 	ahoy := client.Config{URL: "ws://" + s.Ports().HTTP + "/ahoy/"}
 	_, err := client.Join(t.Context(), ahoy, client.Ticket{Room: at.Room, Name: "Ben", Create: true})
-	if r, ok := err.(*client.Refusal); !ok || r.Status != 403 {
+	if r, ok := errors.AsType[*client.Refusal](err); !ok || r.Status != 403 {
 		t.Fatalf("without the password: %v", err)
 	}
 	c, err := client.Join(t.Context(), ahoy, client.Ticket{Room: at.Room, Name: "Ben", Password: "hush", Create: true})
@@ -146,14 +147,14 @@ func TestWhoLogsIn(t *testing.T) {
 		t.Error(err)
 	}
 	s, log := begin(false, "")
-	if r, ok := login(s).(*k3k.Refusal); !ok || r.Status != http.StatusUnauthorized {
+	if r, ok := errors.AsType[*k3k.Refusal](login(s)); !ok || r.Status != http.StatusUnauthorized {
 		t.Errorf("without an issuer: %v", r)
 	}
 	if err := s.Close(); err != nil || !strings.Contains(log.String(), "set data_dir or store.url") {
 		t.Errorf("%v %s", err, log)
 	}
 	s, _ = begin(false, "http://127.0.0.1:1")
-	if r, ok := login(s).(*k3k.Refusal); !ok || r.Status != http.StatusServiceUnavailable {
+	if r, ok := errors.AsType[*k3k.Refusal](login(s)); !ok || r.Status != http.StatusServiceUnavailable {
 		t.Errorf("the issuer is down: %v", r)
 	}
 	if got := told(s); got != "http://127.0.0.1:1" {

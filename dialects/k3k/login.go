@@ -1,6 +1,8 @@
 package k3k
 
 import (
+	"maps"
+	"mime"
 	"net/http"
 	"strings"
 	"time"
@@ -51,12 +53,40 @@ func (d *server) login(r *request) (reply, error) {
 			}
 		}
 	}
-	if _, err := d.env.Store.Accounts().LogIn(r.Context(), a); err != nil {
+	if a, err = d.env.Store.Accounts().LogIn(r.Context(), a); err != nil {
+		return reply{}, err
+	}
+	if err := d.noteClient(r, a); err != nil {
 		return reply{}, err
 	}
 	return reply{body: struct {
 		Permissions []string `json:"permissions"`
 	}{[]string{}}}, nil
+}
+
+// noteClient remembers which client somebody has logged in with: only the Mustang
+// client calls JSON text (reference 4).
+func (d *server) noteClient(r *request, a bridge.Account) error {
+	client := ""
+	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "text/json" {
+		client = mustang
+	}
+	if a.Attrs[attrClient] == client {
+		return nil
+	}
+	_, err := d.env.Store.Accounts().Change(r.Context(), a.ID, func(a *bridge.Account) error {
+		a.Attrs = maps.Clone(a.Attrs)
+		if client == "" {
+			delete(a.Attrs, attrClient)
+			return nil
+		}
+		if a.Attrs == nil {
+			a.Attrs = map[string]string{}
+		}
+		a.Attrs[attrClient] = client
+		return nil
+	})
+	return err
 }
 
 // turnServer is one server of a TURN answer (reference 4.6).
@@ -69,7 +99,8 @@ type turnServer struct {
 
 // turn handles GET turn. An invite code will do for guests.
 func (d *server) turn(r *request) (reply, error) {
-	if err := d.mayTurn(r); err != nil {
+	who, err := d.mayTurn(r)
+	if err != nil {
 		return reply{}, err
 	}
 	if d.env.ICE == nil {
@@ -77,6 +108,9 @@ func (d *server) turn(r *request) (reply, error) {
 	}
 	var all []turnServer
 	for _, s := range d.env.ICE() {
+		if s.Username != "" && who.Attrs[attrClient] == mustang {
+			continue // it forgets the credentials, and its browser refuses the rest (reference 4.6)
+		}
 		t := turnServer{URIs: s.URLs}
 		if s.Username != "" {
 			t.Username, t.Password = s.Username, s.Credential
@@ -90,17 +124,17 @@ func (d *server) turn(r *request) (reply, error) {
 	return reply{body: all}, nil
 }
 
-func (d *server) mayTurn(r *request) error {
+// mayTurn returns who asks; a guest with an invite is zero.
+func (d *server) mayTurn(r *request) (bridge.Account, error) {
 	var code bridge.InviteCode
 	if code.UnmarshalText([]byte(bearer(r.Request))) == nil {
 		_, err := d.invited(r.Context(), code)
 		if bridge.CodeOf(err) == bridge.NotFound {
-			return &expired{"invalid_token"}
+			return bridge.Account{}, &expired{"invalid_token"}
 		}
-		return err
+		return bridge.Account{}, err
 	}
-	_, err := d.account(r.Request)
-	return err
+	return d.account(r.Request)
 }
 
 // guestTurn handles POST turn, which is an error of one of the clients: it asks so

@@ -14,6 +14,8 @@ const (
 	attrLanguage   = "k3k/language"
 	attrDashboard  = "k3k/dashboard_theme"
 	attrConference = "k3k/conference_theme"
+	attrClient     = "k3k/client" // mustang, or nothing
+	mustang        = "mustang"
 	usualTheme     = "system"
 )
 

@@ -28,6 +28,8 @@ type Config struct {
 	Trickle bool
 	// TCP connects by ICE-TCP only.
 	TCP bool
+	// Relay is a TURN server through which all connections go; zero: none.
+	Relay webrtc.ICEServer
 	// Munge edits every description before it is sent; see MungeSpreed.
 	Munge func(text string) string
 	// Codec of the video that is sent: webrtc.MimeTypeVP8, the default, or H264,

@@ -43,7 +43,11 @@ func (c *Client) Peer() (*Peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	pc, err := api.NewPeerConnection(webrtc.Configuration{})
+	cfg := webrtc.Configuration{}
+	if len(c.cfg.Relay.URLs) > 0 {
+		cfg.ICEServers, cfg.ICETransportPolicy = []webrtc.ICEServer{c.cfg.Relay}, webrtc.ICETransportPolicyRelay
+	}
+	pc, err := api.NewPeerConnection(cfg)
 	if err != nil {
 		return nil, err
 	}
