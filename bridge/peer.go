@@ -91,7 +91,7 @@ type SendOptions struct {
 
 // LayerWish is what a client would like to get of a stream.
 type LayerWish struct {
-	RID    string // the best it wants; empty: the best there is
+	RID    string // the best simulcast layer it wants; empty: the best there is
 	NoMore bool   // no video at all, until it wishes again
 	Silent bool   // no sound at all, until it wishes again
 }
@@ -118,7 +118,7 @@ type Peer interface {
 	Send(pub PublicationID, o SendOptions) error
 	// Drop ends what Receive or Send began.
 	Drop(pub PublicationID) error
-	// Prefer chooses what is sent of a publication.
+	// Prefer chooses what is sent of a publication, without another negotiation.
 	Prefer(pub PublicationID, w LayerWish) error
 	// Limit changes MaxBitrate of the options, in bit/s; 0: the engine's own limit. The
 	// client is told by REMB at once, and by b= lines in the next negotiation. The

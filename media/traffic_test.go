@@ -345,7 +345,12 @@ func TestSimulcast(t *testing.T) {
 	if n := c.Stats()[stream+"/video"].Frames; n != frames {
 		t.Errorf("%d frames though none are wished", n-frames)
 	}
+	must(t, s.Prefer(p.id, bridge.LayerWish{NoMore: true, Silent: true}))
+	must(t, c.WaitSilence(ctx, stream, 200*time.Millisecond))
+	must(t, s.Prefer(p.id, bridge.LayerWish{Silent: true}))
+	must(t, c.WaitVideo(ctx, stream, 10))
 	must(t, s.Prefer(p.id, bridge.LayerWish{}))
+	must(t, c.WaitAudio(ctx, stream))
 	must(t, c.WaitVideo(ctx, stream, 10))
 
 	// The best layer ends; the next one takes its place.
