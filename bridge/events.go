@@ -85,6 +85,8 @@ type (
 	Left struct {
 		P      Participant
 		Reason Reason
+		By     ParticipantID // who threw it out, for ByModerator
+		Text   string        // and what was said about it
 	}
 	// Knocked tells those who may admit that somebody waits, or waits no more; also
 	// that one who waits is different now. Told of oneself it says that one has been

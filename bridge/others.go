@@ -171,7 +171,8 @@ func (c Kick) apply(r *room, m *member) error {
 		}
 		r.banned[key] = struct{}{}
 	}
-	r.tellOne(t, Kicked{By: m.byTo(t), Banned: c.Ban, Reason: c.Reason})
+	t.kick = Kicked{By: m.byTo(t), Banned: c.Ban, Reason: c.Reason}
+	r.tellOne(t, t.kick)
 	r.remove(t, ByModerator, Errorf(Closed, "you have been removed from the room"))
 	return nil
 }

@@ -175,6 +175,8 @@ func TestKick(t *testing.T) {
 				left := bridgetest.Told[bridge.Left](c.bob, nil)
 				equal(t, "who", left.P.ID, id(c.ann))
 				equal(t, "why", left.Reason, bridge.ByModerator)
+				equal(t, "by", left.By, id(c.mo))
+				equal(t, "what was said", left.Text, "noise")
 				k := bridgetest.Told[bridge.Kicked](c.ann, nil)
 				equal(t, "by", k, bridge.Kicked{By: id(c.mo), Reason: "noise"})
 				code(t, c.ann.Lost(), bridge.Closed)

@@ -60,7 +60,8 @@ type member struct {
 	silenced [2]bool     // by a moderator, per Track of the camera
 	lastSaid MessageID
 	pubs     int
-	score    int // of the connection; -1: not known
+	score    int    // of the connection; -1: not known
+	kick     Kicked // what it was told when it was thrown out
 }
 
 // publication is a stream and who receives it.

@@ -281,7 +281,7 @@ func (r *room) tellGone(m *member, waited bool, why Reason) {
 		if r.speaker == m.ID {
 			r.speaker = ParticipantID{}
 		}
-		r.tellOthers(m, Left{P: m.Participant, Reason: why})
+		r.tellOthers(m, Left{P: m.Participant, Reason: why, By: m.kick.By, Text: m.kick.Reason})
 	}
 	r.emptied(time.Now())
 }
