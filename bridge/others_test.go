@@ -136,6 +136,21 @@ func TestNobodyGivesWhatTheyDoNotHave(t *testing.T) {
 	equal(t, "what the gate granted above the role stays", e.P.Can, bridge.Listener.Permissions()|bridge.Managing)
 }
 
+// What somebody does without at first can be permitted later.
+func TestWithout(t *testing.T) {
+	c := newScene(t, bridge.Spec{})
+	shy := c.Join(bridge.JoinRequest{
+		Name: "Shy", AtMost: bridge.Speaker, Add: bridge.Kicking, Without: bridge.PublishAudio | bridge.PublishVideo | bridge.PublishScreen | bridge.Kicking,
+	})
+	equal(t, "role", shy.At.Self.Role, bridge.Speaker)
+	equal(t, "permitted", shy.At.Self.Can, bridge.Listener.Permissions())
+	e := bridgetest.Told(c.mo, func(e bridge.Joined) bool { return e.P.ID == id(shy) })
+	equal(t, "told to others", e.P.Can, bridge.Listener.Permissions())
+	code(t, shy.Try(camera(bridge.NewPublicationID(), bridge.Live, bridge.Live)), bridge.Forbidden)
+	c.mo.Does(bridge.Permit{Target: id(shy), Add: bridge.PublishAudio | bridge.PublishVideo | bridge.Kicking})
+	code(t, shy.Try(camera(bridge.NewPublicationID(), bridge.Live, bridge.Live)), 0)
+}
+
 func TestLowerHands(t *testing.T) {
 	raise := func(c *scene) {
 		c.ann.Does(bridge.RaiseHand{Up: true})

@@ -130,7 +130,7 @@ func newMember(req JoinRequest, p pass, out *Outbox) *member {
 			Name:    req.Name,
 			Kind:    req.Kind,
 			Role:    p.role,
-			Can:     p.role.Permissions() | req.Add,
+			Can:     (p.role.Permissions() | req.Add) &^ req.Without,
 			Dialect: req.Dialect,
 			Shows:   req.Shows,
 			Joined:  time.Now(),

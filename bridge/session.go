@@ -41,6 +41,7 @@ type JoinRequest struct {
 	Secret  Secret      // the room's, as the client gave it; empty: none
 	AtMost  Role        // what the gate grants; NoRole: whatever the room gives
 	Add     Permissions // what the gate grants above the role
+	Without Permissions // what of all that is not permitted at first; it can be permitted later
 	// Wake is signalled whenever there is something to Drain; nil: a channel of the
 	// session's own. A dialect that holds several sessions gives the same to all.
 	// Its capacity is 1.
