@@ -61,9 +61,11 @@ type (
 	// Mute asks participants to mute a track of their camera stream, or with Force
 	// silences it, so that the server drops its packets. Off lifts a silence; the
 	// track is then Muted and its owner may unmute. Needs MutingOthers. No targets:
-	// everybody but oneself and other moderators.
+	// everybody but oneself and other moderators. With Source it is the screen, which
+	// can only be forced and lifted: nobody has a way to ask.
 	Mute struct {
 		Targets []ParticipantID
+		Source  Source
 		Track   Track
 		Force   bool
 		Off     bool

@@ -8,8 +8,11 @@ func (c Mute) apply(r *room, m *member) error {
 	if err := m.may(MutingOthers); err != nil {
 		return err
 	}
-	if c.Track > Video {
+	switch {
+	case c.Track > Video || c.Source > Screen:
 		return Errorf(BadRequest, "there is no such track")
+	case c.Source == Screen && !c.Force && !c.Off:
+		return Errorf(BadRequest, "nobody can be asked to mute a screen")
 	}
 	targets, err := r.findAll(c.Targets, func(t *member) bool { return t != m && t.Role < Moderator })
 	if err != nil {
@@ -17,7 +20,7 @@ func (c Mute) apply(r *room, m *member) error {
 	}
 	for _, t := range targets {
 		if c.Force || c.Off {
-			r.silence(t, c.Track, !c.Off, m.by())
+			r.silence(t, c.Source, c.Track, !c.Off, m.by())
 		} else {
 			r.tellOne(t, MuteAsked{By: m.by(), Track: c.Track})
 		}
@@ -25,13 +28,13 @@ func (c Mute) apply(r *room, m *member) error {
 	return nil
 }
 
-// silence makes a track of a participant's camera silent, or lets its owner
-// unmute it again. It holds for whatever camera stream the participant publishes,
-// so that publishing anew is no way around it.
-func (r *room) silence(t *member, track Track, on bool, by ParticipantID) {
-	t.silenced[track] = on
+// silence makes a track of a participant's camera or screen silent, or lets its
+// owner unmute it again. It holds for whatever stream of that source the
+// participant publishes, so that publishing anew is no way around it.
+func (r *room) silence(t *member, src Source, track Track, on bool, by ParticipantID) {
+	t.silenced[src][track] = on
 	for _, p := range r.pubOrder {
-		if p.owner != t || p.Source != Camera {
+		if p.owner != t || p.Source != src {
 			continue
 		}
 		switch state := p.State(track); {

@@ -57,6 +57,27 @@ func TestMute(t *testing.T) {
 			before: func(c *scene) { c.ann.Shares(bridge.Screen) },
 			cmd:    mute(at("ann"), bridge.Audio, true, false),
 		},
+		{
+			name: "a screen", by: "mo", told: "PublicationChanged",
+			before: func(c *scene) { c.ann.Shares(bridge.Screen) },
+			cmd: func(c *scene) bridge.Command {
+				return bridge.Mute{Targets: at("ann")(c), Source: bridge.Screen, Track: bridge.Video, Force: true}
+			},
+			after: func(t *testing.T, c *scene) {
+				e := bridgetest.Told[bridge.PublicationChanged](c.bob, nil)
+				equal(t, "source", e.Pub.Source, bridge.Screen)
+				equal(t, "picture", e.Pub.Video, bridge.Silenced)
+				equal(t, "by", e.By, id(c.mo))
+				code(t, c.ann.Try(bridge.SetTrack{ID: e.Pub.ID, Track: bridge.Video}), bridge.Forbidden)
+			},
+			except: map[string]string{"bob": ""},
+		},
+		{name: "a screen cannot be asked for", by: "mo", want: bridge.BadRequest, cmd: func(c *scene) bridge.Command {
+			return bridge.Mute{Targets: at("ann")(c), Source: bridge.Screen, Track: bridge.Video}
+		}},
+		{name: "no such source", by: "mo", want: bridge.BadRequest, cmd: func(c *scene) bridge.Command {
+			return bridge.Mute{Targets: at("ann")(c), Source: 2, Force: true}
+		}},
 	})
 }
 

@@ -57,7 +57,7 @@ type member struct {
 	extra    Permissions // what the gate granted above any role
 	waiting  bool        // in the waiting room
 	admitted bool        // may Enter
-	silenced [2]bool     // by a moderator, per Track of the camera
+	silenced [2][2]bool  // by a moderator, per Source and Track
 	lastSaid MessageID
 	pubs     int
 	score    int    // of the connection; -1: not known

@@ -72,7 +72,7 @@ func (m *member) sign(p *Publication) {
 	p.Owner = m.ID
 	p.Layers = slices.Clone(p.Layers)
 	for _, t := range tracks() {
-		if p.State(t) != Absent && p.Source == Camera && m.silenced[t] {
+		if p.State(t) != Absent && m.silenced[p.Source][t] {
 			p.set(t, Silenced)
 		}
 	}
