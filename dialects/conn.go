@@ -10,8 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/gorilla/websocket"
-
 	"dragoman/bridge"
 )
 
@@ -60,12 +58,12 @@ var (
 // calls its speaker.
 type Conn struct {
 	ID      ConnID
-	Request *http.Request
+	Request *http.Request // nil on a connection that is no WebSocket
 	Remote  netip.Addr
 	Log     *slog.Logger
 	Env     Env
 
-	ws       *websocket.Conn
+	wire     wire
 	limits   Limits
 	wake     chan struct{} // signalled by the outboxes of all sessions
 	sessions []*bridge.Session
@@ -111,16 +109,18 @@ func (c *Conn) Leave(ctx context.Context, s *bridge.Session, r bridge.Reason) er
 
 // Write sends a text frame. It waits for the socket, at most the write deadline;
 // meanwhile the room's events pile up in the outbox, which is bounded.
-func (c *Conn) Write(data []byte) error {
+func (c *Conn) Write(data []byte) error { return c.WriteFrame(Frame{Data: data}) }
+
+// WriteFrame is Write for frames of either kind.
+func (c *Conn) WriteFrame(f Frame) error {
 	if c.Env.Tap != nil {
-		c.Env.Tap.Frame(c.ID, Out, data)
+		c.Env.Tap.Frame(c.ID, Out, f.Data)
 	}
 	if n := c.Env.Counts; n != nil {
 		n.FramesOut.Add(1)
-		n.BytesOut.Add(int64(len(data)))
+		n.BytesOut.Add(int64(len(f.Data)))
 	}
-	c.ws.SetWriteDeadline(time.Now().Add(c.limits.Write))
-	if err := c.ws.WriteMessage(websocket.TextMessage, data); err != nil {
+	if err := c.wire.write(f, c.limits.Write); err != nil {
 		return fmt.Errorf("%w: %w", ErrGone, err)
 	}
 	return nil

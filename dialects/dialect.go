@@ -8,7 +8,9 @@
 package dialects
 
 import (
+	"context"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"time"
@@ -28,6 +30,15 @@ type Dialect interface {
 	// once; an error names the setting that is wrong. Where a client has come in
 	// below a prefix, handlers see the path without it, and Base(r) has it.
 	Mount(mux *http.ServeMux, env Env) error
+}
+
+// A RawDialect is a Dialect whose clients may come by plain TCP, too.
+type RawDialect interface {
+	Dialect
+	// Raw returns, when the dialect is mounted, the address to listen on for them, as
+	// its own section has it; empty: none. serve runs one connection and returns when
+	// it is over; ctx ends with the node.
+	Raw() (address string, serve func(ctx context.Context, c net.Conn))
 }
 
 // Env is all that a dialect gets from outside.

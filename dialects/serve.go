@@ -1,10 +1,12 @@
 package dialects
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"sync/atomic"
@@ -43,27 +45,37 @@ func Serve(w http.ResponseWriter, r *http.Request, env Env, o Options, s Speaker
 	if err != nil {
 		return // Upgrade has answered
 	}
-	c := &Conn{
-		ID: ConnID(lastConn.Add(1)), Request: r, Remote: Remote(r), Env: env,
-		ws: ws, limits: env.Limits.Or(o.Limits).Or(DefaultLimits),
-		wake: make(chan struct{}, 1), timers: newTimers(),
-	}
-	c.Log = env.Log.With("conn", uint64(c.ID))
-	defer ws.Close()
-	if n := env.Counts; n != nil {
+	serve(r.Context(), &Conn{Request: r, Remote: Remote(r), Env: env, wire: socket{ws}}, o, s)
+}
+
+// ServeRaw runs the speaker on a connection of plain TCP until either side is done,
+// or ctx has ended. It returns when the connection is over and all its sessions
+// have left.
+func ServeRaw(ctx context.Context, nc net.Conn, env Env, o Options, f Framer, s Speaker) {
+	remote := Remote(&http.Request{RemoteAddr: nc.RemoteAddr().String()})
+	serve(ctx, &Conn{Remote: remote, Env: env, wire: stream{nc, f, bufio.NewReaderSize(nc, readBuffer)}}, o, s)
+}
+
+func serve(ctx context.Context, c *Conn, o Options, s Speaker) {
+	c.ID = ConnID(lastConn.Add(1))
+	c.limits = c.Env.Limits.Or(o.Limits).Or(DefaultLimits)
+	c.wake, c.timers = make(chan struct{}, 1), newTimers()
+	c.Log = c.Env.Log.With("conn", uint64(c.ID))
+	defer c.wire.net().Close()
+	if n := c.Env.Counts; n != nil {
 		n.Accepted.Add(1)
 		n.Open.Add(1)
 		defer n.Open.Add(-1)
 	}
 	c.Log.Info("connected", "remote", c.Remote)
-	err = errBroken
+	err := errBroken
 	defer func() { // also when the speaker panics: its seats must not stay taken
 		if told := c.end(err, s, o.Silent); told {
 			c.linger()
 		}
 		c.Log.Info("disconnected", "err", err)
 	}()
-	err = c.run(r.Context(), s)
+	err = c.run(ctx, s)
 }
 
 var errBroken = errors.New("the speaker has panicked")
@@ -84,7 +96,7 @@ func (c *Conn) run(ctx context.Context, s Speaker) error {
 	}()
 	defer func() {
 		stop(nil)
-		c.ws.SetReadDeadline(time.Unix(1, 0)) // ends the reader
+		c.wire.interrupt(time.Unix(1, 0)) // ends the reader
 		<-done
 	}()
 	c.expect(c.limits.First, func() bool { return c.spoken })
@@ -102,8 +114,7 @@ func (c *Conn) run(ctx context.Context, s Speaker) error {
 		case <-c.timers.clock.C:
 			err = c.timers.run(ctx)
 		case <-ping.C:
-			err = c.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(c.limits.Write))
-			if err != nil {
+			if err = c.wire.ping(c.limits.Write); err != nil {
 				err = fmt.Errorf("%w: %w", ErrGone, err)
 			}
 		case <-ctx.Done():
@@ -169,33 +180,29 @@ func (c *Conn) has(x *bridge.Session) bool { return slices.Contains(c.sessions, 
 // read passes frames on, one at a time: a frame is read only when there is
 // somebody to take it, so that pressure reaches the client's socket.
 func (c *Conn) read(ctx context.Context, frames chan<- Frame) error {
-	c.ws.SetReadLimit(c.limits.Read)
-	c.ws.SetPongHandler(func(string) error {
-		return c.ws.SetReadDeadline(time.Now().Add(c.limits.Pong))
-	})
 	tokens := newBucket(c.limits)
 	for {
 		// Whoever sends frames is there, even if its pongs wait behind them.
-		c.ws.SetReadDeadline(time.Now().Add(c.limits.Pong))
+		c.wire.expect(c.limits.Pong)
 		if ctx.Err() != nil {
 			return ErrGone // or else the deadline that ends us might just have been lost
 		}
-		kind, data, err := c.ws.ReadMessage()
+		f, err := c.wire.read(c.limits.Read, c.limits.Pong)
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrGone, err)
 		}
 		if c.Env.Tap != nil {
-			c.Env.Tap.Frame(c.ID, In, data)
+			c.Env.Tap.Frame(c.ID, In, f.Data)
 		}
 		if n := c.Env.Counts; n != nil {
 			n.FramesIn.Add(1)
-			n.BytesIn.Add(int64(len(data)))
+			n.BytesIn.Add(int64(len(f.Data)))
 		}
 		if wait := tokens.take(time.Now()); wait > 0 && !c.pause(ctx, wait) {
 			return ErrGone
 		}
 		select {
-		case frames <- Frame{Binary: kind == websocket.BinaryMessage, Data: data}:
+		case frames <- f:
 		case <-ctx.Done():
 			return ErrGone
 		}
@@ -227,8 +234,8 @@ const (
 // closed with unread data is reset, and then what was written last (why the client
 // has to go, the close frame) may never arrive.
 func (c *Conn) linger() {
-	c.ws.SetReadDeadline(time.Now().Add(lingerTime))
-	_, _ = io.CopyN(io.Discard, c.ws.NetConn(), lingerBytes) // it ends with an error in any case
+	c.wire.interrupt(time.Now().Add(lingerTime))
+	_, _ = io.CopyN(io.Discard, c.wire.net(), lingerBytes) // it ends with an error in any case
 }
 
 // endTime is how long saying goodbye to rooms may take, in all.
@@ -239,7 +246,7 @@ func (c *Conn) end(err error, s Speaker, silent bool) (told bool) {
 	told = errors.Is(err, websocket.ErrReadLimit) // by the WebSocket library: 1009
 	if code, reason := closing(err); code != 0 && !silent {
 		told = true
-		c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason), time.Now().Add(time.Second))
+		c.wire.goodbye(code, reason)
 	}
 	// The request's context may be over; leaving must not be.
 	ctx, cancel := context.WithTimeout(context.Background(), endTime)
