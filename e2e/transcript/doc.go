@@ -31,6 +31,8 @@
 //	media    a real media client behind who: publish, hears, sees, silent. For worlds that are a Stage, with "needs":["media"]
 //	node     a node of a cluster: cut, heal, stop, drain. For worlds that are a Cluster, with "needs":["nodes"]
 //
+// In a world that is a Coder every "msg" is a binary frame of another encoding.
+//
 // At the end of a script, and at close and closed, frames of a connection that
 // no step has asked for are a failure, unless it is ignored.
 //

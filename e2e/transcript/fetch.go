@@ -2,6 +2,7 @@ package transcript
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -129,9 +130,9 @@ func (p *player) heard(c *conn, s *Step, got []frame) []Difference {
 	}
 	var values []any
 	for _, f := range got {
-		v, err := decode(f.data)
-		if err != nil || f.kind != websocket.TextMessage {
-			return []Difference{{"$", "a text frame with JSON", f.String()}}
+		v, err := p.decode(s.Who, f)
+		if err != nil {
+			return []Difference{{"$", err.Error(), f.String()}}
 		}
 		c.remember(v)
 		values = append(values, v)
@@ -144,6 +145,21 @@ func (p *player) heard(c *conn, s *Step, got []frame) []Difference {
 		patterns[i] = v.V
 	}
 	return match(map[string]any{"$unordered": patterns}, values, p.vars, f.at)
+}
+
+// decode returns what a frame says.
+func (p *player) decode(who string, f frame) (any, error) {
+	if coder, ok := p.world.(Coder); ok {
+		if f.kind != websocket.BinaryMessage {
+			return nil, errors.New("a binary frame")
+		}
+		return coder.Decode(who, f.data)
+	}
+	v, err := decode(f.data)
+	if err != nil || f.kind != websocket.TextMessage {
+		return nil, errors.New("a text frame with JSON")
+	}
+	return v, nil
 }
 
 // remember keeps the descriptions that a frame holds: the offer for the answer to

@@ -303,6 +303,10 @@ func (p *player) payload(s *Step) (kind int, data []byte, err error) {
 		if err != nil {
 			return 0, nil, err
 		}
+		if coder, ok := p.world.(Coder); ok {
+			data, err = coder.Encode(s.Who, v)
+			return websocket.BinaryMessage, data, err
+		}
 		data, err = encode(v)
 		return websocket.TextMessage, data, err
 	case s.Text.Set:

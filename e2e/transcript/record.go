@@ -7,6 +7,9 @@ import (
 	"strconv"
 	"sync"
 	"time"
+	"unicode/utf8"
+
+	"github.com/gorilla/websocket"
 
 	"dragoman/dialects"
 )
@@ -80,8 +83,9 @@ func (r *Recording) name(id dialects.ConnID) string {
 	return n
 }
 
-// Frame records a text frame. It implements dialects.Tap; a connection that was
-// not recorded before is taken to have been opened at the root.
+// Frame records a frame: a binary one if it is not UTF-8. It implements
+// dialects.Tap; a connection that was not recorded before is taken to have been
+// opened at the root.
 func (r *Recording) Frame(id dialects.ConnID, dir dialects.Direction, data []byte) {
 	r.mu.Lock()
 	_, known := r.names[id]
@@ -89,7 +93,11 @@ func (r *Recording) Frame(id dialects.ConnID, dir dialects.Direction, data []byt
 	if !known {
 		r.opened(id, &url.URL{Path: "/"}, nil)
 	}
-	r.frame(id, dir == dialects.Out, 1, data)
+	kind := websocket.TextMessage
+	if !utf8.Valid(data) {
+		kind = websocket.BinaryMessage
+	}
+	r.frame(id, dir == dialects.Out, kind, data)
 }
 
 func (r *Recording) frame(id dialects.ConnID, server bool, kind int, data []byte) {

@@ -10,8 +10,8 @@ import (
 	"net/url"
 )
 
-// World is where a script is played. It may be an io.Closer, a Stage and a
-// Cluster, too.
+// World is where a script is played. It may be an io.Closer, a Stage, a Coder and
+// a Cluster, too.
 type World interface {
 	// Dial connects to the server; TLS, where there is any, is done.
 	Dial(ctx context.Context) (net.Conn, error)
@@ -30,6 +30,15 @@ type Stage interface {
 	Answered(ctx context.Context, who, answer string) error
 	// Media plays a media step: it returns when what the step says is so.
 	Media(ctx context.Context, s Step) error
+}
+
+// Coder is a World whose clients do not write JSON: every "msg" of a script is sent
+// as a binary frame of what Encode makes of it, and a binary frame is what Decode
+// makes of that. So one script tests both encodings of a dialect that has two.
+type Coder interface {
+	World
+	Encode(who string, msg any) ([]byte, error)
+	Decode(who string, data []byte) (msg any, err error)
 }
 
 // Cluster is a World of several nodes. Scripts that need "nodes" want one.
