@@ -19,7 +19,7 @@ func TestImports(t *testing.T) {
 		core + "/gate/oidctest": {[]string{"github.com/zitadel/oidc", "github.com/go-jose/go-jose", "golang.org/x/oauth2"}, "tests log in with it: it knows OpenID Connect and nothing of ours"},
 		core + "/store":         {[]string{core, "modernc.org/sqlite", "github.com/jackc/pgx"}, "a store speaks SQL, to rooms' definitions and nothing else"},
 		core + "/store/pgtest":  {[]string{"github.com/jackc/pgx"}, "tests start a server with it: it knows PostgreSQL and nothing of ours"},
-		core + "/notify":        {[]string{core}, "webhooks need net/http and nothing else"},
+		core + "/notify":        {[]string{core, "github.com/wneessen/go-mail"}, "who tells people outside speaks SMTP or HTTP, and knows nothing of rooms"},
 	}
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, core+"/...").Output()
 	if err != nil {
