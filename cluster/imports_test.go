@@ -1,0 +1,55 @@
+package cluster_test
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// TestImports holds the dependency rule (architecture.md 3) for this folder.
+func TestImports(t *testing.T) {
+	const root = "dragoman/cluster"
+	rules := map[string]struct {
+		may []string // besides the standard library
+		why string
+	}{
+		root:                  {[]string{"dragoman/bridge", root + "/link", "github.com/hashicorp/memberlist"}, "a cluster joins rooms, gossip and links; it knows no dialect and no media"},
+		root + "/link":        {[]string{"dragoman/bridge", "google.golang.org/grpc"}, "a link carries commands and events between nodes"},
+		root + "/clustertest": {[]string{"dragoman/bridge", root, root + "/link", "github.com/hashicorp/memberlist"}, "tests of dialects use it, so it may drag in nothing but the cluster"},
+	}
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, root+"/...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	seen := 0
+	for line := range strings.Lines(string(out)) {
+		words := strings.Fields(line)
+		rule, known := rules[words[0]]
+		if !known {
+			t.Errorf("%s is a new package: say here what it may import, and why (architecture.md 3)", words[0])
+			continue
+		}
+		seen++
+		for _, path := range words[1:] {
+			if !mayImport(path, rule.may) {
+				t.Errorf("%s must not import %s: %s", words[0], path, rule.why)
+			}
+		}
+	}
+	if seen < 2 {
+		t.Errorf("only %d packages were looked at", seen)
+	}
+}
+
+func mayImport(path string, may []string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	if !strings.Contains(first, ".") && first != "dragoman" {
+		return true
+	}
+	for _, p := range may {
+		if path == p || strings.HasPrefix(path, p+"/") && !strings.HasPrefix(p, "dragoman") {
+			return true
+		}
+	}
+	return false
+}
