@@ -56,6 +56,18 @@ func (u *uuid) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// MarshalBinary implements encoding.BinaryMarshaler: the 16 bytes.
+func (u uuid) MarshalBinary() ([]byte, error) { return u[:], nil }
+
+// UnmarshalBinary implements encoding.BinaryUnmarshaler.
+func (u *uuid) UnmarshalBinary(b []byte) error {
+	if len(b) != len(u) {
+		return Errorf(BadRequest, "not an id")
+	}
+	copy(u[:], b)
+	return nil
+}
+
 func newUUID() (u uuid) {
 	rand.Read(u[:])         // never fails since Go 1.24
 	u[6] = u[6]&0x0f | 0x40 // version 4

@@ -132,3 +132,19 @@ func TestRolesGrow(t *testing.T) {
 		}
 	}
 }
+
+func TestBinaryIDs(t *testing.T) {
+	want, have := NewMessageID(), MessageID{}
+	b, err := want.MarshalBinary()
+	if err != nil || len(b) != 16 {
+		t.Fatalf("%d bytes, %v", len(b), err)
+	}
+	if err := have.UnmarshalBinary(b); err != nil || have != want {
+		t.Errorf("have %s, %v, want %s", have, err, want)
+	}
+	for _, n := range []int{0, 15, 17} {
+		if have.UnmarshalBinary(make([]byte, n)) == nil {
+			t.Errorf("%d bytes are an id", n)
+		}
+	}
+}
