@@ -19,6 +19,8 @@ const DefaultOutbox = 256
 type Outbox struct {
 	size  int
 	count *counters
+	trunk *Trunk // where events go instead, for the seat of this number; or nil
+	seat  uint32
 
 	mu     sync.Mutex
 	wake   chan struct{}
@@ -51,15 +53,19 @@ func newOutbox(size int, wake chan struct{}, count *counters) *Outbox {
 
 // Push adds an event and never blocks. It reports whether the seat still stands:
 // false means that the reader lags, or that the outbox has ended.
-func (o *Outbox) Push(e Event) bool { return o.push(e, e.key()) }
+func (o *Outbox) Push(e Event) bool { return o.push(e, e.key(), 0) }
 
 // push is Push for a caller that pushes one event to many and asks for its key
-// only once.
-func (o *Outbox) push(e Event, key string) bool {
+// only once. Many that are told the same have the same version; 0: nobody else has.
+func (o *Outbox) push(e Event, key string, version uint64) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.end != nil {
 		return false
+	}
+	if o.trunk != nil {
+		o.trunk.push(o.seat, e, key, version)
+		return true
 	}
 	if i, ok := o.at[key]; ok {
 		o.merges++
@@ -118,6 +124,9 @@ func (o *Outbox) End(err error) {
 	defer o.mu.Unlock()
 	if o.end == nil {
 		o.finish(err)
+		if o.trunk != nil {
+			o.trunk.add(Parcel{Over: err, To: []uint32{o.seat}})
+		}
 	}
 }
 
@@ -139,6 +148,9 @@ func (o *Outbox) Restart() error {
 	old, err := o.take(isPeerEvent)
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.trunk != nil && err == nil {
+		o.trunk.add(Parcel{Restart: true, To: []uint32{o.seat}})
+	}
 	o.old = append(o.old, old...)
 	return err
 }

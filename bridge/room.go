@@ -224,7 +224,7 @@ func (r *room) tellSome(e Event, match func(*member) bool) {
 	r.version++
 	key := e.key()
 	for _, m := range r.order {
-		if !m.waiting && (match == nil || match(m)) && !m.out.push(e, key) {
+		if !m.waiting && (match == nil || match(m)) && !m.out.push(e, key, r.version) {
 			r.slow = append(r.slow, m)
 		}
 	}
@@ -233,7 +233,7 @@ func (r *room) tellSome(e Event, match func(*member) bool) {
 // tellOne pushes an event to one member, waiting or not.
 func (r *room) tellOne(m *member, e Event) {
 	r.version++
-	if !m.out.Push(e) {
+	if !m.out.push(e, e.key(), r.version) {
 		r.slow = append(r.slow, m)
 	}
 }
