@@ -51,6 +51,9 @@ func hold(t *testing.T, n *node.Node, s scenario) {
 // meet plays a scenario with one pair.
 func meet(t *testing.T, n *node.Node, s scenario, first, second driver.Dialect) {
 	t.Run(s.name+"/"+first.Name+"-"+second.Name, func(t *testing.T) {
+		if !s.alone {
+			t.Parallel() // most of it is waiting
+		}
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		t.Cleanup(cancel)
 		m := &meeting{T: t, ctx: ctx, node: n, pair: [2]driver.Dialect{first, second}}
