@@ -28,7 +28,7 @@ func carried(parcels []bridge.Parcel) (words []string) {
 
 func sit(t *testing.T, c *bridgetest.Room, out *bridge.Outbox, name string) bridge.Link {
 	t.Helper()
-	l, _, err := c.Local.Seat(t.Context(), bridge.JoinRequest{Room: c.ID, Name: name, AtMost: bridge.Moderator}, out)
+	l, _, err := c.Seat(t.Context(), bridge.JoinRequest{Room: c.ID, Name: name, AtMost: bridge.Moderator}, out)
 	if err != nil {
 		t.Fatal(err)
 	}
