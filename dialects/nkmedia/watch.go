@@ -1,0 +1,271 @@
+package nkmedia
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"dragoman/bridge"
+)
+
+// Bounds of looking on.
+const (
+	maxWatches = 500             // conferences that a connection looks at
+	lookout    = time.Second     // how often it looks for those that there are not yet
+	settleTime = 2 * time.Second // until a foreign participant that sends nothing is taken for a listener
+)
+
+// watch is a hidden seat in a room whose events are those of the conference
+// (reference 7).
+type watch struct {
+	*speaker
+	x    *bridge.Session
+	room bridge.RoomID
+	who  *roster
+	told map[bridge.ParticipantID][]member // what the client knows
+	idle map[bridge.ParticipantID]func()   // who may turn out to be a listener
+	api  bool                              // a client of this dialect ends it
+}
+
+// wants reports whether any subscription asks for a conference; "*": for all.
+func (s *speaker) wants(room string) bool {
+	return slices.ContainsFunc(s.subs, func(sub subscription) bool {
+		switch {
+		case sub.auto || sub.Class != mediaClass:
+			return false
+		case sub.Subclass != confClass && sub.Subclass != roomClass && sub.Subclass != anything:
+			return false
+		}
+		return sub.Obj == room || sub.Obj == anything
+	})
+}
+
+// watchFor looks on where a new subscription asks for it. What is there already is
+// told to nobody.
+func (s *speaker) watchFor(ctx context.Context, t topic) error {
+	switch {
+	case t.Obj == anything && s.wants(anything):
+		if err := s.lookAll(ctx, false); err != nil {
+			return err
+		}
+	case s.wants(t.Obj):
+		if room, err := bridge.Normalize(t.Obj); err == nil {
+			s.look(ctx, room, false)
+		}
+	default:
+		return nil
+	}
+	s.keepLooking()
+	return nil
+}
+
+// unwatch goes from where no subscription asks any more.
+func (s *speaker) unwatch(ctx context.Context) {
+	for room, w := range s.watches {
+		if !s.wants(string(room)) {
+			w.stop()
+			s.leave(ctx, w.x)
+		}
+	}
+}
+
+// keepLooking looks for conferences that there are not yet, as long as any is
+// wanted.
+func (s *speaker) keepLooking() {
+	if s.looking {
+		return
+	}
+	s.looking = true
+	s.c.After(lookout, func(ctx context.Context) error {
+		s.looking = false
+		wanted := s.missing()
+		if s.wants(anything) {
+			if err := s.gentle(s.lookAll(ctx, true)); err != nil {
+				return err
+			}
+		}
+		for _, room := range wanted {
+			s.look(ctx, room, true)
+		}
+		if s.wants(anything) || len(s.missing()) > 0 {
+			s.keepLooking()
+		}
+		return nil
+	})
+}
+
+// missing returns the conferences that are named by subscriptions and not looked
+// at.
+func (s *speaker) missing() (all []bridge.RoomID) {
+	for _, sub := range s.subs {
+		if sub.Obj == anything || !s.wants(sub.Obj) {
+			continue
+		}
+		room, err := bridge.Normalize(sub.Obj)
+		if err == nil && s.watches[room] == nil && !slices.Contains(all, room) {
+			all = append(all, room)
+		}
+	}
+	return all
+}
+
+// lookAll looks at all rooms that are listed.
+func (s *speaker) lookAll(ctx context.Context, news bool) error {
+	infos, err := s.d.env.Host.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, info := range infos {
+		if s.watches[info.ID] == nil {
+			s.look(ctx, info.ID, news)
+		}
+	}
+	return nil
+}
+
+// look takes a seat from which a room is looked at. With news, that it is there is
+// told, and who is in it. What cannot be looked at is not.
+func (s *speaker) look(ctx context.Context, room bridge.RoomID, news bool) {
+	if s.watches[room] != nil || len(s.watches) >= maxWatches {
+		return
+	}
+	w := &watch{speaker: s, room: room, told: map[bridge.ParticipantID][]member{}, idle: map[bridge.ParticipantID]func(){}}
+	x, err := s.visit(ctx, room, w)
+	if err != nil {
+		s.log.Debug("cannot look at a room", "room", string(room), "err", err)
+		return
+	}
+	w.x, w.who = x, newRoster(x.At)
+	s.watches[room] = w
+	if err := w.begin(ctx, news); err != nil {
+		s.log.Debug("cannot tell of a room", "room", string(room), "err", err) // the connection is about to end
+	}
+}
+
+// begin tells of a room, or takes it for known.
+func (w *watch) begin(ctx context.Context, news bool) error {
+	if news {
+		if err := w.tell("created", confOf(w.x.At.Room).created()); err != nil {
+			return err
+		}
+	}
+	for _, p := range w.who.people {
+		if !news {
+			w.told[p.ID] = p.members()
+		} else if err := w.review(ctx, p, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// created takes in that a client has made a conference.
+func (s *speaker) created(ctx context.Context, data []byte) error {
+	var id string
+	if json.Unmarshal(data, &id) == nil && s.wants(id) {
+		s.look(ctx, bridge.RoomID(id), true)
+	}
+	return nil
+}
+
+func (w *watch) tell(kind string, body object) error {
+	return w.deliver(topic{mediaClass, confClass, kind, string(w.room)}, body)
+}
+
+// event implements party.
+func (w *watch) event(ctx context.Context, e bridge.Event) error {
+	switch e := e.(type) {
+	case bridge.Said:
+		return w.said(ctx, e)
+	case bridge.Data:
+		w.api = w.api || e.Topic == topicDestroy
+		return nil
+	case bridge.Ended:
+		w.stop()
+		return w.tell("destroyed", w.end(e.Reason))
+	}
+	if p := w.who.apply(e); p != nil {
+		return w.review(ctx, p, false)
+	}
+	return nil
+}
+
+// end is why the conference has ended (reference 10.6).
+func (w *watch) end(why bridge.Reason) object {
+	code := userStop
+	switch {
+	case w.api:
+		code = apiStop
+	case why == bridge.Unused:
+		code = timeout
+	}
+	return reason(code)
+}
+
+// reason is the body of an end.
+func reason(code int) object { return object{"code": code, "reason": texts[code]} }
+
+// lost implements party. A room that has not ended is looked for again.
+func (w *watch) lost(context.Context, error) error {
+	w.stop()
+	if w.wants(string(w.room)) {
+		w.keepLooking()
+	}
+	return nil
+}
+
+// stop forgets the room.
+func (w *watch) stop() {
+	if w.watches[w.room] == w {
+		delete(w.watches, w.room)
+	}
+	for _, cancel := range w.idle {
+		cancel()
+	}
+	clear(w.idle)
+}
+
+// review tells what is different about the members that a participant is. Who may be
+// just about to send is given a moment; late says that it is over.
+func (w *watch) review(ctx context.Context, p *person, late bool) error {
+	want := p.members()
+	told := w.told[p.ID]
+	has := func(all []member, id string) int {
+		return slices.IndexFunc(all, func(m member) bool { return m.id == id })
+	}
+	if cancel := w.idle[p.ID]; cancel != nil {
+		cancel()
+		delete(w.idle, p.ID)
+	}
+	var kept []member
+	for _, m := range told {
+		if has(want, m.id) >= 0 {
+			kept = append(kept, m)
+		} else if err := w.tell("stopped_member", m.body()); err != nil {
+			return err
+		}
+	}
+	for _, m := range want {
+		i := has(kept, m.id)
+		switch {
+		case i >= 0 && kept[i].peer == m.peer:
+			continue
+		case i >= 0: // it listens to another publisher now
+			kept[i] = m
+		case m.idle && !late:
+			w.idle[p.ID] = w.c.After(settleTime, func(ctx context.Context) error { return w.review(ctx, p, true) })
+			continue
+		default:
+			kept = append(kept, m)
+		}
+		if err := w.tell("started_member", m.body()); err != nil {
+			return err
+		}
+	}
+	w.told[p.ID] = kept
+	if len(kept) == 0 {
+		delete(w.told, p.ID)
+	}
+	return nil
+}
