@@ -107,16 +107,21 @@ func (s *speaker) createConf(ctx context.Context, q *request) (any, error) {
 	if err := s.makeRoom(ctx, room, q.v, ""); err != nil {
 		return nil, err
 	}
-	q.after(func(ctx context.Context) error { return s.announce(ctx, room) })
+	q.after(func(ctx context.Context) error { return s.announce(ctx, room, q.v, "") })
 	return q.conf(string(room), object{}), nil
+}
+
+// conference is what a client wants one to be like.
+func (s *speaker) conference(v values, prefix string) conference {
+	return conference{
+		backend: cmp.Or(v.text("backend"), janus), audio: cmp.Or(v.text(prefix+"audio_codec"), "opus"),
+		video: cmp.Or(v.text(prefix+"video_codec"), "vp8"), bitrate: cmp.Or(v.number(prefix+"bitrate"), s.d.cfg.Room.MaxBitrate),
+	}
 }
 
 // makeRoom makes the room of a conference. Exists: there is one.
 func (s *speaker) makeRoom(ctx context.Context, room bridge.RoomID, v values, prefix string) error {
-	c := conference{
-		backend: cmp.Or(v.text("backend"), janus), audio: cmp.Or(v.text(prefix+"audio_codec"), "opus"),
-		video: cmp.Or(v.text(prefix+"video_codec"), "vp8"), bitrate: cmp.Or(v.number(prefix+"bitrate"), s.d.cfg.Room.MaxBitrate),
-	}
+	c := s.conference(v, prefix)
 	if c.backend == "nkmedia_fs" || codecNames[c.audio] == "" {
 		return refuse(notImplemented)
 	}
@@ -128,9 +133,13 @@ func (s *speaker) makeRoom(ctx context.Context, room bridge.RoomID, v values, pr
 	return translated(err, map[bridge.Code]int{bridge.Unavailable: noMediaServer})
 }
 
-// announce tells all connections that a conference is there.
-func (s *speaker) announce(ctx context.Context, room bridge.RoomID) error {
-	return send(ctx, s.house, bridge.ParticipantID{}, topicCreated, string(room))
+// announce tells all connections that a conference was made, and what it is like.
+func (s *speaker) announce(ctx context.Context, room bridge.RoomID, v values, prefix string) error {
+	body, err := rawOf(s.conference(v, prefix).created())
+	if err != nil {
+		return err
+	}
+	return send(ctx, s.house, bridge.ParticipantID{}, topicCreated, made{room, body})
 }
 
 // destroyConf handles conf/destroy. It asks the room, whose rules may refuse
@@ -143,6 +152,13 @@ func (s *speaker) destroyConf(ctx context.Context, q *request) (any, error) {
 	if s.grant.Role != bridge.NoRole && s.grant.Role < bridge.Moderator {
 		return nil, refuse(unauthorized)
 	}
+	q.after(func(ctx context.Context) error {
+		body, err := rawOf(reason(apiStop))
+		if err != nil {
+			return err
+		}
+		return send(ctx, s.house, bridge.ParticipantID{}, topicGone, made{room, body})
+	})
 	return nil, s.visiting(ctx, room, func(x *bridge.Session) error {
 		if !x.At.Self.Can.Has(bridge.Managing) {
 			return refuse(unauthorized)

@@ -58,7 +58,7 @@ func (s *speaker) createSession(ctx context.Context, q *request) (any, error) {
 		return nil, err
 	}
 	if m.made {
-		q.after(func(ctx context.Context) error { return s.announce(ctx, m.room) })
+		q.after(func(ctx context.Context) error { return s.announce(ctx, m.room, q.v, "conf_") })
 	}
 	err = m.register(ctx)
 	if err == nil {

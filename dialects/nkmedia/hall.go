@@ -75,7 +75,8 @@ func (h hall) seat(id bridge.ParticipantID) bridge.JoinRequest {
 // What connections tell each other, by topic.
 const (
 	topicEvent   = Name + "/event"   // deliver an event: told
-	topicCreated = Name + "/created" // a conference is there: its id
+	topicCreated = Name + "/created" // a conference was made: made
+	topicGone    = Name + "/gone"    // a client has ended a conference: made
 	topicWho     = Name + "/who"     // who are you: who
 	topicHere    = Name + "/here"    // the answer: here
 	topicStop    = Name + "/stop"    // hang up: asking
@@ -89,6 +90,10 @@ type (
 		From  string // the API session of the connection that tells it; it has delivered it already
 		Topic topic
 		Body  json.RawMessage `json:",omitempty"`
+	}
+	made struct {
+		Room bridge.RoomID
+		Body json.RawMessage `json:",omitempty"` // of the event
 	}
 	who struct {
 		N    uint64
@@ -132,6 +137,8 @@ func (s houseSeat) event(ctx context.Context, e bridge.Event) error {
 		return s.overheard(d.Data)
 	case topicCreated:
 		return s.created(ctx, d.Data)
+	case topicGone:
+		return s.gone(d.Data)
 	case topicWho:
 		return s.introduce(ctx, d)
 	case topicAnswer:

@@ -262,6 +262,9 @@ func (m *media) noMoreCandidates(ctx context.Context) error {
 
 // mediaFault translates what went wrong with a connection of media.
 func mediaFault(err error) error {
+	if f, ours := errors.AsType[*fault](err); ours {
+		return f
+	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return refuse(timeout)
 	}

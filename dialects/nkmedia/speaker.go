@@ -39,6 +39,7 @@ type speaker struct {
 	seats    []*seat           // in rooms, for those
 	watches  map[bridge.RoomID]*watch
 	secrets  map[bridge.RoomID]bridge.Secret // of rooms, as the client gave them
+	missed   map[bridge.RoomID]bool          // conferences that were told and could not be looked at
 	heard    map[string]bridge.RoomID        // where members are that the client was told of
 	searches int                             // for members that it was not told of, within the minute
 	says     map[bridge.MessageID]*request   // messages that are not numbered yet
@@ -65,7 +66,7 @@ type party interface {
 func newSpeaker(d *server) *speaker {
 	return &speaker{
 		d: d, media: map[string]*media{}, watches: map[bridge.RoomID]*watch{},
-		secrets: map[bridge.RoomID]bridge.Secret{}, heard: map[string]bridge.RoomID{},
+		secrets: map[bridge.RoomID]bridge.Secret{}, heard: map[string]bridge.RoomID{}, missed: map[bridge.RoomID]bool{},
 		says: map[bridge.MessageID]*request{}, parties: map[*bridge.Session]party{},
 		asks: map[uint64]*question{}, demands: map[int]func(){},
 	}

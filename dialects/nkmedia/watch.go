@@ -162,11 +162,31 @@ func (w *watch) begin(ctx context.Context, news bool) error {
 
 // created takes in that a client has made a conference.
 func (s *speaker) created(ctx context.Context, data []byte) error {
-	var id string
-	if json.Unmarshal(data, &id) == nil && s.wants(id) {
-		s.look(ctx, bridge.RoomID(id), true)
+	var m made
+	if json.Unmarshal(data, &m) != nil || !s.wants(string(m.Room)) || s.watches[m.Room] != nil {
+		return nil
 	}
-	return nil
+	s.look(ctx, m.Room, true)
+	if s.watches[m.Room] != nil {
+		return nil
+	}
+	// It has ended already, or cannot be looked at.
+	if len(s.missed) >= maxWatches {
+		clear(s.missed)
+	}
+	s.missed[m.Room] = true
+	return s.deliver(topic{mediaClass, confClass, "created", string(m.Room)}, m.Body)
+}
+
+// gone takes in that a client has ended a conference, for those that could not be
+// looked at.
+func (s *speaker) gone(data []byte) error {
+	var m made
+	if json.Unmarshal(data, &m) != nil || !s.missed[m.Room] || s.watches[m.Room] != nil {
+		return nil
+	}
+	delete(s.missed, m.Room)
+	return s.deliver(topic{mediaClass, confClass, "destroyed", string(m.Room)}, m.Body)
 }
 
 func (w *watch) tell(kind string, body object) error {
