@@ -163,7 +163,8 @@ func (s *speaker) destroyConf(ctx context.Context, q *request) (any, error) {
 		if !x.At.Self.Can.Has(bridge.Managing) {
 			return refuse(unauthorized)
 		}
-		if err := send(ctx, x, bridge.ParticipantID{}, topicDestroy, nil); err != nil {
+		end := bridge.PutDoc{Key: docEnd, Value: []byte(s.api), IfVersion: bridge.AnyVersion}
+		if err := x.Do(ctx, end); err != nil {
 			return err
 		}
 		return x.Do(ctx, bridge.CloseRoom{Reason: bridge.ByEnd})

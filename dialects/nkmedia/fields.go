@@ -51,9 +51,9 @@ func (v values) raw(name string) json.RawMessage {
 	return r
 }
 
-// parser reads the fields of a command. What is of the wrong type goes before what
+// reader reads the fields of a command. What is of the wrong type goes before what
 // is missing.
-type parser struct {
+type reader struct {
 	wrong, missing *fault
 	room           bool // a field was given by its name of other versions: room_… instead of conf_…
 }
@@ -61,7 +61,7 @@ type parser struct {
 // parse reads the data of a command. rooms says that the client calls conferences
 // rooms, and is told so of fields that are missing.
 func parse(data json.RawMessage, table []field, rooms bool) (v values, room bool, err error) {
-	p := parser{room: rooms}
+	p := reader{room: rooms}
 	switch {
 	case len(data) == 0 || string(compact(data)) == "[]":
 		data = json.RawMessage("{}")
@@ -90,7 +90,7 @@ func compact(data json.RawMessage) []byte {
 }
 
 // object reads an object; prefix is the name that it has in texts, with a dot.
-func (p *parser) object(data json.RawMessage, table []field, prefix string) values {
+func (p *reader) object(data json.RawMessage, table []field, prefix string) values {
 	var all map[string]json.RawMessage
 	if json.Unmarshal(data, &all) != nil {
 		return nil // it was valid JSON, and an object
@@ -114,7 +114,7 @@ func (p *parser) object(data json.RawMessage, table []field, prefix string) valu
 }
 
 // look finds a field by one of its names.
-func (p *parser) look(all map[string]json.RawMessage, f field) (name string, raw json.RawMessage) {
+func (p *reader) look(all map[string]json.RawMessage, f field) (name string, raw json.RawMessage) {
 	if raw, ok := all[f.name]; ok {
 		return f.name, raw
 	}
@@ -136,7 +136,7 @@ func (p *parser) look(all map[string]json.RawMessage, f field) (name string, raw
 	return f.name, nil
 }
 
-func (p *parser) value(raw json.RawMessage, f field, prefix string) (any, bool) {
+func (p *reader) value(raw json.RawMessage, f field, prefix string) (any, bool) {
 	switch f.kind {
 	case isText, isWord:
 		s, ok := asText(raw)

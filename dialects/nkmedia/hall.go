@@ -82,7 +82,6 @@ const (
 	topicStop    = Name + "/stop"    // hang up: asking
 	topicAsk     = Name + "/ask"     // do something with a media session: asking
 	topicAnswer  = Name + "/answer"  // the answer: answering
-	topicDestroy = Name + "/destroy" // the conference is about to be ended by a client
 )
 
 type (

@@ -137,6 +137,7 @@ func (s *speaker) look(ctx context.Context, room bridge.RoomID, news bool) {
 		return
 	}
 	w.x, w.who = x, newRoster(x.At)
+	w.api = slices.ContainsFunc(x.At.Docs, func(d bridge.Doc) bool { return d.Key == docEnd })
 	s.watches[room] = w
 	if err := w.begin(ctx, news); err != nil {
 		s.log.Debug("cannot tell of a room", "room", string(room), "err", err) // the connection is about to end
@@ -198,8 +199,8 @@ func (w *watch) event(ctx context.Context, e bridge.Event) error {
 	switch e := e.(type) {
 	case bridge.Said:
 		return w.said(ctx, e)
-	case bridge.Data:
-		w.api = w.api || e.Topic == topicDestroy
+	case bridge.DocChanged:
+		w.api = w.api || e.Doc.Key == docEnd
 		return nil
 	case bridge.Ended:
 		w.stop()
@@ -210,6 +211,10 @@ func (w *watch) event(ctx context.Context, e bridge.Event) error {
 	}
 	return nil
 }
+
+// docEnd is a document of a room that a client of this dialect is about to end:
+// who comes in between is to know it, too.
+const docEnd = Name + "/end"
 
 // end is why the conference has ended (reference 10.6).
 func (w *watch) end(why bridge.Reason) object {
