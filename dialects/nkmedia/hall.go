@@ -7,6 +7,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 
+	"github.com/gorilla/websocket"
+
 	"dragoman/bridge"
 	"dragoman/dialects"
 )
@@ -127,6 +129,9 @@ func send(ctx context.Context, x *bridge.Session, to bridge.ParticipantID, topic
 type houseSeat struct{ *speaker }
 
 func (s houseSeat) event(ctx context.Context, e bridge.Event) error {
+	if end, over := e.(bridge.Ended); over && end.Reason == bridge.ByShutdown {
+		return &dialects.Hangup{Code: websocket.CloseGoingAway, Reason: "going away"} // clients come back
+	}
 	d, ok := e.(bridge.Data)
 	if !ok {
 		return nil
