@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"dragoman/bridge"
 )
@@ -119,8 +120,26 @@ func (s *speaker) conference(v values, prefix string) conference {
 	}
 }
 
+// maxMade is how many conferences a client may make in a minute: each is there for a
+// while, and there are not rooms without end.
+const maxMade = 120
+
+func (s *speaker) mayMake() bool {
+	if s.made == 0 {
+		s.c.After(time.Minute, func(context.Context) error {
+			s.made = 0
+			return nil
+		})
+	}
+	s.made++
+	return s.made <= maxMade
+}
+
 // makeRoom makes the room of a conference. Exists: there is one.
 func (s *speaker) makeRoom(ctx context.Context, room bridge.RoomID, v values, prefix string) error {
+	if !s.mayMake() {
+		return refuse(noMediaServer)
+	}
 	c := s.conference(v, prefix)
 	if c.backend == "nkmedia_fs" || codecNames[c.audio] == "" {
 		return refuse(notImplemented)

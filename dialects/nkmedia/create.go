@@ -50,6 +50,9 @@ func createFields() []field {
 
 // createSession handles session/create (reference 8.2, 8.3).
 func (s *speaker) createSession(ctx context.Context, q *request) (any, error) {
+	if len(s.media) >= maxMedia {
+		return nil, refuse(noMediaServer)
+	}
 	m, err := s.newMedia(q)
 	if err != nil {
 		return nil, err
@@ -78,6 +81,9 @@ func (s *speaker) createSession(ctx context.Context, q *request) (any, error) {
 	}
 	return m.start(ctx, q)
 }
+
+// maxMedia is how many sessions a client has at a time.
+const maxMedia = 256
 
 // newMedia makes a session of what a client asks for.
 func (s *speaker) newMedia(q *request) (*media, error) {

@@ -49,7 +49,7 @@ type media struct {
 	ice   func()                          // takes the deadline for candidates back
 
 	clock    func()                                  // takes the deadline for the answer, or the end, back
-	lost     func()                                  // media is disconnected: takes the deadline back
+	outage   func()                                  // media is disconnected: takes the deadline back
 	waiters  []func(ctx context.Context, over error) // for the offer or the answer
 	unfit    bool                                    // what it listens to now does not suit the connection
 	changing bool                                    // of what it listens to
@@ -63,14 +63,11 @@ func (m *media) event(ctx context.Context, e bridge.Event) error {
 	return nil
 }
 
-// gone is the party of a session whose seat at the desk was lost.
-func (m *media) gone(ctx context.Context) error { return m.end(ctx, sessionFailed) }
-
 // deskParty makes a media session the party of its seat at the desk.
 type deskParty struct{ *media }
 
-func (d deskParty) event(ctx context.Context, e bridge.Event) error { return d.media.event(ctx, e) }
-func (d deskParty) lost(ctx context.Context, _ error) error         { return d.gone(ctx) }
+// lost implements party: without that seat nobody reaches the session.
+func (d deskParty) lost(ctx context.Context, _ error) error { return d.end(ctx, sessionFailed) }
 
 // register takes the id. Others can ask for the session from now on.
 func (m *media) register(ctx context.Context) error {
@@ -151,7 +148,7 @@ func (m *media) discard(ctx context.Context) {
 func (m *media) close(ctx context.Context) {
 	m.ended = true
 	delete(m.s.media, m.id)
-	for _, stop := range []func(){m.clock, m.lost, m.ice} {
+	for _, stop := range []func(){m.clock, m.outage, m.ice} {
 		if stop != nil {
 			stop()
 		}
@@ -197,15 +194,15 @@ func (m *media) abandon(ctx context.Context) {
 
 // changed takes in what has become of the connection (reference 10.7).
 func (m *media) changed(ctx context.Context, state bridge.PeerState) error {
-	if m.lost != nil {
-		m.lost()
-		m.lost = nil
+	if m.outage != nil {
+		m.outage()
+		m.outage = nil
 	}
 	switch state {
 	case bridge.PeerFailed, bridge.PeerClosed:
 		return m.end(ctx, sessionFailed)
 	case bridge.PeerDisconnected:
-		m.lost = m.s.c.After(lostTime, func(ctx context.Context) error { return m.end(ctx, sessionFailed) })
+		m.outage = m.s.c.After(lostTime, func(ctx context.Context) error { return m.end(ctx, sessionFailed) })
 	}
 	return nil
 }

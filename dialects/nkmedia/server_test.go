@@ -209,6 +209,36 @@ func TestCallback(t *testing.T) {
 	}
 }
 
+// TestBounds: one client does not take all that there is.
+func TestBounds(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, w *world) {
+		a := w.login("ann")
+		for i := range 121 {
+			want := 0
+			if i == 120 {
+				want = 300001
+			}
+			if code := a.code("media/conf/create", object{"class": "sfu", "conf_id": i}); code != want {
+				t.Fatalf("conference %d: %d", i, code)
+			}
+		}
+		a.pass(time.Minute)
+		if code := a.code("media/conf/create", object{"class": "sfu"}); code != 0 {
+			t.Errorf("a minute later: %d", code)
+		}
+		for i := range 257 {
+			want := 0
+			if i == 256 {
+				want = 300001
+			}
+			create := object{"type": "publish", "conf_id": "0", "offer": object{"sdp": wishOffer()}, "wait_reply": true}
+			if code := a.code("media/session/create", create); code != want {
+				t.Fatalf("session %d: %d", i, code)
+			}
+		}
+	})
+}
+
 // TestShutdown: clients of a node that goes come back elsewhere.
 func TestShutdown(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, w *world) {

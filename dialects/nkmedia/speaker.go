@@ -42,6 +42,7 @@ type speaker struct {
 	missed   map[bridge.RoomID]bool          // conferences that were told and could not be looked at
 	heard    map[string]bridge.RoomID        // where members are that the client was told of
 	searches int                             // for members that it was not told of, within the minute
+	made     int                             // conferences, within the minute
 	says     map[bridge.MessageID]*request   // messages that are not numbered yet
 
 	parties map[*bridge.Session]party
