@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -257,5 +258,34 @@ func TestProxy(t *testing.T) {
 	}
 	if n, err := client.Read(buf); err != nil || n != 2 || buf[0] != 0x80 {
 		t.Fatal(n, err)
+	}
+
+	// A burst through a narrow path takes its time, and not all of it fits.
+	const packets, size, rate = 50, 500, 200_000 // 20 ms each; the kernel keeps them all
+	p.Set(Loss{Rate: rate})
+	before, begin := p.Drops(), time.Now()
+	for range packets {
+		if _, err := server.WriteToUDPAddrPort(append([]byte{0x80}, make([]byte, size-1)...), from); err != nil {
+			t.Fatal(err)
+		}
+	}
+	through := 0
+	for through+p.Drops()-before < packets {
+		if err := client.SetReadDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := client.Read(buf)
+		switch {
+		case err == nil:
+			through++
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			t.Fatal(err)
+		}
+	}
+	if least := time.Duration(through) * size * 8 * time.Second / rate; time.Since(begin) < least {
+		t.Errorf("%d packets in %s, and %s is the least", through, time.Since(begin), least)
+	}
+	if p.Drops() == before {
+		t.Error("everything has passed")
 	}
 }

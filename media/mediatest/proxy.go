@@ -16,7 +16,12 @@ type Loss struct {
 	Reordered float64 // held back until some others have passed
 	Doubled   float64
 	Delay     time.Duration // of every packet
+	Rate      int           // what passes to each client, in bit/s; 0: everything
 }
+
+// longest is how much time's worth of packets waits where there is a rate. More is
+// lost.
+const longest = 300 * time.Millisecond
 
 // A Proxy is a bad UDP path to an engine: clients that are told its address
 // reach the engine through it. STUN and DTLS pass unharmed, so that connections
@@ -74,7 +79,7 @@ func (p *Proxy) Close() error {
 }
 
 func (p *Proxy) serve() {
-	path := &path{p: p, part: func(l *Loss) float64 { return l.Up }}
+	path := &path{p: p, part: func(l *Loss) float64 { return l.Up }, rate: func(*Loss) int { return 0 }}
 	buf := make([]byte, 2048)
 	for {
 		n, from, err := p.front.ReadFromUDPAddrPort(buf)
@@ -100,7 +105,7 @@ func (p *Proxy) back(client netip.AddrPort) *net.UDPConn {
 	}
 	p.backs[client] = b
 	p.wg.Go(func() {
-		path := &path{p: p, part: func(l *Loss) float64 { return l.Down }}
+		path := &path{p: p, part: func(l *Loss) float64 { return l.Down }, rate: func(l *Loss) int { return l.Rate }}
 		buf := make([]byte, 2048)
 		for {
 			n, err := b.Read(buf)
@@ -120,7 +125,9 @@ func (p *Proxy) back(client netip.AddrPort) *net.UDPConn {
 type path struct {
 	p    *Proxy
 	part func(*Loss) float64
+	rate func(*Loss) int
 	held []held
+	busy time.Time // until when all that passes slowly is through
 }
 
 // held is a packet that waits until others have passed it.
@@ -136,6 +143,12 @@ func (w *path) pass(b []byte, send func([]byte)) {
 		send(b)
 		return
 	}
+	delay, ok := w.queue(len(b), w.rate(l))
+	if !ok {
+		w.p.drops.Add(1)
+		return
+	}
+	delay += l.Delay
 	switch r := rand.Float64(); {
 	case r < w.part(l):
 		w.p.drops.Add(1)
@@ -146,16 +159,32 @@ func (w *path) pass(b []byte, send func([]byte)) {
 	case r < w.part(l)+l.Reordered+l.Doubled:
 		send(b)
 	}
-	w.send(b, l.Delay, send)
+	w.send(b, delay, send)
 	keep := w.held[:0]
 	for _, h := range w.held {
 		if h.after--; h.after > 0 {
 			keep = append(keep, h)
 			continue
 		}
-		w.send(h.b, l.Delay, send)
+		w.send(h.b, delay, send)
 	}
 	w.held = keep
+}
+
+// queue returns how long a packet waits for those before it.
+func (w *path) queue(size, rate int) (time.Duration, bool) {
+	if rate <= 0 {
+		return 0, true
+	}
+	now := time.Now()
+	if w.busy.Before(now) {
+		w.busy = now
+	}
+	if w.busy.Sub(now) > longest {
+		return 0, false
+	}
+	w.busy = w.busy.Add(time.Duration(size) * 8 * time.Second / time.Duration(rate))
+	return w.busy.Sub(now), true
 }
 
 func (w *path) send(b []byte, delay time.Duration, send func([]byte)) {
