@@ -1,5 +1,7 @@
 package bridge
 
+import "context"
+
 // MaxFeeds is how many publications the peers of one session may be told to
 // receive.
 const maxFeeds = 2 * MaxPublications
@@ -52,6 +54,15 @@ func (l *leg) Drop(pub PublicationID) error {
 	err := l.Peer.Drop(pub)
 	l.hold.unsubscribe(l.hold.dropped(l, pub))
 	return err
+}
+
+// Restart is the engine's, where it can.
+func (l *leg) Restart(ctx context.Context) (SDP, error) {
+	r, ok := l.Peer.(Restarter)
+	if !ok {
+		return "", Errorf(NotSupported, "the connection cannot begin anew")
+	}
+	return r.Restart(ctx)
 }
 
 // Close closes the peer.

@@ -142,3 +142,10 @@ type Peer interface {
 	// Close ends the peer. It is idempotent, and no event comes after it returned.
 	Close() error
 }
+
+// A Restarter is a Peer that can look for a new way to its client without giving
+// up what it has agreed on with it: a restart of ICE (RFC 8839, 4.4.3.1.1). The
+// next call must be Accept, as after an Offer.
+type Restarter interface {
+	Restart(ctx context.Context) (SDP, error)
+}

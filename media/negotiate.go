@@ -12,7 +12,15 @@ import (
 )
 
 // Offer implements bridge.Peer.
-func (p *peer) Offer(ctx context.Context) (out bridge.SDP, err error) {
+func (p *peer) Offer(ctx context.Context) (bridge.SDP, error) { return p.propose(ctx, nil) }
+
+// Restart implements bridge.Restarter. What comes until the answer is there still
+// takes the old way.
+func (p *peer) Restart(ctx context.Context) (bridge.SDP, error) {
+	return p.propose(ctx, &webrtc.OfferOptions{ICERestart: true})
+}
+
+func (p *peer) propose(ctx context.Context, o *webrtc.OfferOptions) (out bridge.SDP, err error) {
 	err = p.do(func() error {
 		if p.isOffering() {
 			return bridge.Errorf(bridge.BadRequest, "an offer waits for its answer")
@@ -20,7 +28,7 @@ func (p *peer) Offer(ctx context.Context) (out bridge.SDP, err error) {
 		if err := p.plan(); err != nil {
 			return err
 		}
-		d, err := p.pc.CreateOffer(nil)
+		d, err := p.pc.CreateOffer(o)
 		if err != nil {
 			return fmt.Errorf("create an offer: %w", err)
 		}

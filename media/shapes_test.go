@@ -230,6 +230,32 @@ func TestICERestart(t *testing.T) {
 	must(t, c.WaitVideo(ctx, "", 30))
 }
 
+// The engine may, too, when the client says that nothing comes any more.
+func TestICERestartByUs(t *testing.T) {
+	ctx, e := testContext(t), newEngine(t)
+	a := publish(ctx, t, e, mediatest.Config{}, bridge.PeerOptions{})
+	s, c := newSide(t, e, bridge.NewParticipantID(), bridge.PeerOptions{}), newPeer(t, newClient(t, mediatest.Config{}))
+	must(t, s.Send(a.id, bridge.SendOptions{}))
+	first, _ := serverOffers(ctx, t, s, c)
+	must(t, c.WaitVideo(ctx, a.id.String(), 10))
+	r, ok := s.Peer.(bridge.Restarter)
+	if !ok {
+		t.Fatal("the engine's peers cannot restart")
+	}
+	offer, err := r.Restart(ctx)
+	must(t, err)
+	if _, err := s.Offer(ctx); bridge.CodeOf(err) != bridge.BadRequest {
+		t.Errorf("an offer while one waits for its answer: %v", err)
+	}
+	answer, err := c.Answer(ctx, string(offer))
+	must(t, err)
+	must(t, s.Accept(ctx, bridge.SDP(answer)))
+	if ufrag(first) == ufrag(string(offer)) || !strings.Contains(string(offer), "a=candidate:") {
+		t.Errorf("no fresh credentials, or no candidates:\n%s", offer)
+	}
+	must(t, c.WaitVideo(ctx, a.id.String(), 30))
+}
+
 func ufrag(text string) string {
 	for line := range strings.Lines(text) {
 		if strings.HasPrefix(line, "a=ice-ufrag:") {

@@ -23,6 +23,7 @@ type Peer struct {
 	table      table
 	messages   []Message
 	candidates []bridge.Candidate
+	restarts   int
 	wishes     map[bridge.PublicationID]bridge.LayerWish
 	limit      int
 	limited    bool
@@ -146,6 +147,15 @@ func (p *Peer) Offer(context.Context) (sdp bridge.SDP, err error) {
 	return sdp, err
 }
 
+// Restart implements bridge.Restarter.
+func (p *Peer) Restart(ctx context.Context) (bridge.SDP, error) {
+	sdp, err := p.Offer(ctx)
+	if err == nil {
+		err = p.with(func() error { p.restarts++; return nil })
+	}
+	return sdp, err
+}
+
 // Answer takes an offer and says what of it the peer does.
 func (p *Peer) Answer(_ context.Context, offer bridge.SDP) (sdp bridge.SDP, err error) {
 	err = p.with(func() error {
@@ -253,6 +263,13 @@ func (p *Peer) negotiated() {
 	for _, label := range p.Config.Channels {
 		p.Fire(bridge.PeerChannel{Label: label, Open: true})
 	}
+}
+
+// Restarts returns how often the peer has begun anew.
+func (p *Peer) Restarts() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.restarts
 }
 
 // Closed reports whether the peer was closed.
