@@ -7,8 +7,8 @@ import (
 	"dragoman/bridge"
 )
 
-// subscription is what the client gets of one media session: one connection, never
-// renegotiated (reference 12.1).
+// subscription is what the client gets of one media session: one connection, whose
+// media are never renegotiated (reference 12.1).
 type subscription struct {
 	t        *seat
 	key      key
@@ -43,15 +43,33 @@ func (t *seat) subscribe(ctx context.Context, q subscribe) error {
 	return t.get(ctx, k, q.WithoutVideo)
 }
 
-// resubscribe handles the action of that name: a new connection with the same
-// certificate is to the client a restart of ICE.
+// resubscribe handles the action of that name: the same connection looks for
+// another way. A new one would not do: for the client, whose connection stays, that
+// has another partner in the handshake of DTLS, which it does not repeat.
 func (t *seat) resubscribe(ctx context.Context, q session) error {
 	k := key{q.Target, q.Sort}
+	err := error(bridge.Errorf(bridge.NotFound, "there is no such subscription"))
+	var offer bridge.SDP
 	sub := t.getting[k]
-	if sub == nil {
+	if sub != nil {
+		offer, err = sub.restart(ctx)
+	}
+	if err != nil {
+		t.s.c.Log.Info("subscription does not begin anew", "member", k.who, "err", err)
 		return &refusal{"invalid_request_offer", &k}
 	}
-	return t.get(ctx, k, sub.audio)
+	sub.offering = true
+	return t.s.say(nsMedia, "sdp_offer", sdpDoc{offer, k.doc()})
+}
+
+func (s *subscription) restart(ctx context.Context) (bridge.SDP, error) {
+	ctx, cancel := context.WithTimeout(ctx, offerTime)
+	defer cancel()
+	r, ok := s.peer.(bridge.Restarter)
+	if !ok {
+		return "", bridge.Errorf(bridge.NotSupported, "the connection cannot begin anew")
+	}
+	return r.Restart(ctx)
 }
 
 // get makes a connection for a media session and offers it. It replaces the one
