@@ -230,6 +230,8 @@ export class Client extends Emitter {
 
   async unshare() { this.media.withdraw("screen"); }
 
+  restart(id) { this.media.restart(id); }
+
   configure(id, wish) { this.media.configure(id, wish); }
 
   connections() { return this.media.connections(); }

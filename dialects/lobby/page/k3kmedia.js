@@ -106,10 +106,13 @@ class Subscription extends Link {
     this.shown = shown; // the id of its tile
     this.wish = { video: true, substream: 2 };
     this.pc.ontrack = (e) => media.client.emit("media", { id: this.shown, stream: e.streams[0] || new MediaStream([e.track]) });
-    this.pc.onconnectionstatechange = () => { if (this.pc.connectionState === "failed") this.say("resubscribe"); };
+    this.pc.onconnectionstatechange = () => { if (this.pc.connectionState === "failed") this.restart(); };
   }
 
   open() { this.say("subscribe"); }
+
+  // restart asks for a fresh way through the network.
+  restart() { this.say("resubscribe"); }
 
   // offered answers the server, the first time and when it begins anew.
   offered(sdp) {
@@ -234,6 +237,8 @@ export class Media {
     const p = [...this.giving.values()].find((x) => !x.told);
     if (p) this.unpublished(p, why, once);
   }
+
+  restart(shown) { for (const s of this.getting.values()) if (s.shown === shown) s.restart(); }
 
   // configure asks for a layer, substream 2 for the best and 0 for the lowest, or
   // with video false for no picture.

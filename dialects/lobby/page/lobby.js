@@ -417,6 +417,7 @@ window.lobby = {
   },
   unshare: () => client?.unshare(),
   configure: (id, wish) => client.configure(id, wish),
+  restart: (id) => client.restart(id),
 };
 
 start();

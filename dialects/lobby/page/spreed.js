@@ -484,7 +484,10 @@ export class Client extends Emitter {
       s.close();
       if (this.screens.delete(key)) this.emit("gone", { id });
     };
-    this.emit("member", { id, name: this.label(peer).replace(/ \(screen\)$/, "") + " (screen)", screen: true });
+    const name = this.label(peer);
+    const only = name.endsWith(" (screen)"); // a session that is nothing else
+    if (only) this.emit("gone", { id: peer });
+    this.emit("member", { id, name: only ? name : name + " (screen)", screen: true });
     s.pc.ontrack = (e) => this.emit("media", { id, stream: e.streams[0] || new MediaStream([e.track]) });
     s.pc.onconnectionstatechange = () => { if (s.pc.connectionState === "failed") end(); };
     s.onmessage = (doc) => { if (doc.m === "bye") end(); };
