@@ -3,179 +3,18 @@ package browser
 import (
 	"context"
 	"fmt"
-	"net/url"
-	"os"
-	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"dragoman/e2e/node"
 )
 
-// person is what the lobby tells of somebody else.
-type person struct {
-	ID, Name      string
-	Screen, Muted bool
-	Seen          bool
-	Frames        int
-	Width, Height int
-	AudioEnergy   float64
-	NonSilent     bool
-	Connection    string
-}
-
-// stats is what the lobby of a tab tells of itself, see lobby.js.
-type stats struct {
-	State, Dialect, Problem, Status string
-	Locked                          bool
-	Participants                    []person
-	Chat                            []struct{ Name, Text string }
-}
-
-// guest is a browser in the lobby.
-type guest struct {
-	*testing.T
-	*Browser
-	name, dialect string
-}
-
-const (
-	patience = time.Minute // ends tests that fail
-	enough   = 20          // frames that were decoded, for a picture to be there
-)
-
-// enter opens the lobby in a browser of its own and joins.
-func enter(t *testing.T, n *node.Node, room, name, dialect string) *guest {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	b, err := Start(context.WithoutCancel(t.Context()), name+"-"+dialect)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := &guest{T: t, Browser: b, name: name, dialect: dialect}
-	t.Cleanup(func() {
-		if t.Failed() || pictures() {
-			g.save("end")
-		}
-		b.Close()
-	})
-	q := url.Values{"room": {room}, "name": {name}, "dialect": {dialect}, "autojoin": {"1"}}
-	if err := b.Open(ctx, n.URL()+"/?"+q.Encode()); err != nil {
-		t.Fatalf("%s opens the lobby: %v", name, err)
-	}
-	g.until("is in the meeting", func(s stats) error {
-		if s.State != "joined" || s.Dialect != dialect {
-			return fmt.Errorf("state %q, dialect %q, problem %q", s.State, s.Dialect, s.Problem)
-		}
-		return nil
-	})
-	return g
-}
-
-// pictures reports whether somebody wants to look at tests that pass, too.
-func pictures() bool { return os.Getenv("DRAGOMAN_E2E_PICTURES") != "" }
-
-// save keeps a picture of the page and what it said.
-func (g *guest) save(when string) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	dir := filepath.Join(os.TempDir(), "dragoman-e2e", g.Name())
-	if err := g.Save(ctx, dir, when); err != nil {
-		g.Logf("save %s: %v", g.name, err)
-	}
-	g.Logf("a picture and the console of %s are in %s", g.name, dir)
-}
-
-// until waits until the lobby's numbers satisfy met.
-func (g *guest) until(what string, met func(s stats) error) stats {
-	g.Helper()
-	ctx, cancel := context.WithTimeout(g.Context(), patience)
-	defer cancel()
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	var err error
-	begin := time.Now()
-	for {
-		s, now := Eval[stats](ctx, g.Browser, "window.lobby.stats()")
-		if now == nil {
-			now = met(s)
-		}
-		if now == nil {
-			g.Logf("%s (%s) %s after %s", g.name, g.dialect, what, time.Since(begin).Round(time.Millisecond))
-			return s
-		}
-		if ctx.Err() == nil {
-			err = now
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			g.Fatalf("%s (%s) %s: %v", g.name, g.dialect, what, err)
-		}
-	}
-}
-
-func (g *guest) run(expression string) {
-	g.Helper()
-	ctx, cancel := context.WithTimeout(g.Context(), patience)
-	defer cancel()
-	if _, err := Eval[any](ctx, g.Browser, "(async () => { await ("+expression+"); return true })()"); err != nil {
-		g.Fatalf("%s (%s) %s: %v", g.name, g.dialect, expression, err)
-	}
-}
-
-// find returns somebody else, or somebody else's screen, which may have a name of
-// its own.
-func (s stats) find(name string, screen bool) (person, error) {
-	for _, p := range s.Participants {
-		if p.Screen == screen && (p.Name == name || screen && p.Name == name+" (screen)") {
-			return p, nil
-		}
-	}
-	return person{}, fmt.Errorf("no %q (screen: %t) among %+v", name, screen, s.Participants)
-}
-
-// meets waits until a browser decodes the other's picture and sound.
-func (g *guest) meets(other *guest) {
-	g.Helper()
-	first := -1
-	s := g.until("sees and hears "+other.name, func(s stats) error {
-		p, err := s.find(other.name, false)
-		if err != nil {
-			return err
-		}
-		if first < 0 {
-			first = p.Frames
-		}
-		if p.Frames < first+enough || p.Width == 0 || !p.NonSilent || !p.Seen {
-			return fmt.Errorf("%d frames more than %d, %dx%d, non-silent %t, shown %t, connection %s",
-				p.Frames-first, first, p.Width, p.Height, p.NonSilent, p.Seen, p.Connection)
-		}
-		return nil
-	})
-	p, _ := s.find(other.name, false)
-	g.Logf("%s (%s) gets %s (%s): %d frames of %dx%d decoded, audio energy %.4f",
-		g.name, g.dialect, other.name, other.dialect, p.Frames, p.Width, p.Height, p.AudioEnergy)
-}
-
-func (g *guest) reads(from *guest, text string) {
-	g.Helper()
-	g.until("reads "+text, func(s stats) error {
-		for _, line := range s.Chat {
-			if line.Name == from.name && line.Text == text {
-				return nil
-			}
-		}
-		return fmt.Errorf("chat is %+v", s.Chat)
-	})
-}
-
 // TestLobby lets two browsers meet in every pair of dialects: each decodes the
 // other's picture and sound and shows the other's words.
 func TestLobby(t *testing.T) {
 	n := node.Start(t, node.Options{})
-	for _, pair := range [][2]string{{"ahoy", "spreed"}, {"ahoy", "ahoy"}, {"spreed", "spreed"}} {
+	for _, pair := range [][2]string{{"ahoy", "spreed"}, {"ahoy", "ahoy"}, {"spreed", "spreed"}, {"k3k", "k3k"}} {
 		t.Run(pair[0]+"-"+pair[1], func(t *testing.T) {
 			a := enter(t, n, t.Name(), "Anna", pair[0])
 			b := enter(t, n, t.Name(), "Ben", pair[1])
@@ -187,20 +26,136 @@ func TestLobby(t *testing.T) {
 			b.reads(a, "hello from Anna")
 			share(a, b)
 			share(b, a)
-			a.run("window.lobby.leave()")
-			b.until("sees Anna leave", func(s stats) error {
-				if _, err := s.find("Anna", false); err == nil {
-					return fmt.Errorf("Anna is still there: %+v", s.Participants)
-				}
-				return nil
-			})
+			a.leaves(b)
 		})
 	}
 }
 
-// share lets one share a canvas as its screen, which the other has to decode
+// TestMeeting lets three browsers meet in one room, each in another dialect: each
+// decodes the pictures of both others, hears them and reads them; a screen, a mute
+// and a camera that is off reach both others, and a moderator removes somebody.
+func TestMeeting(t *testing.T) {
+	n := node.Start(t, node.Options{})
+	var all []*guest
+	for _, who := range [][2]string{{"Anna", "ahoy"}, {"Kim", "k3k"}, {"Sören", "spreed"}} {
+		all = append(all, enter(t, n, "meeting", who[0], who[1]))
+	}
+	each := func(do func(g *guest, others []*guest)) {
+		for i, g := range all {
+			do(g, append(append([]*guest{}, all[:i]...), all[i+1:]...))
+		}
+	}
+	each(func(g *guest, others []*guest) {
+		for _, o := range others {
+			g.meets(o)
+		}
+	})
+	each(func(g *guest, _ []*guest) { g.run(`window.lobby.say("hello from ` + g.name + `")`) })
+	each(func(g *guest, others []*guest) {
+		for _, o := range others {
+			g.reads(o, "hello from "+o.name)
+		}
+	})
+	each(func(g *guest, others []*guest) { share(g, others...) })
+	each(func(g *guest, others []*guest) { silence(g, others...) })
+	each(func(g *guest, others []*guest) { darken(g, others...) })
+	anna, kim, sören := all[0], all[1], all[2]
+	kim.run(`window.lobby.kick((await window.lobby.stats()).participants.find((p) => p.name === "Anna").id)`)
+	anna.until("is told that a moderator has removed her", func(s stats) error {
+		if s.State != "idle" || !strings.Contains(s.Problem, "removed") {
+			return fmt.Errorf("state %q, problem %q", s.State, s.Problem)
+		}
+		return nil
+	})
+	kim.misses(anna)
+	sören.misses(anna)
+	kim.meets(sören)
+	kim.leaves(sören)
+}
+
+// hush is how long nothing is heard of somebody who is mute: the fake microphone
+// beeps once a second.
+const hush = 2 * time.Second
+
+// silence lets one switch off its microphone and on again, which the others hear,
+// and see where their dialect says so.
+func silence(from *guest, others ...*guest) {
+	from.Helper()
+	from.run(`window.lobby.mute("audio", true)`)
+	for _, to := range others {
+		var energy float64
+		var since time.Time
+		to.until("hears no more of "+from.name, func(s stats) error {
+			p, err := s.find(from.name, false)
+			if err != nil {
+				return err
+			}
+			if since.IsZero() || p.AudioEnergy > energy+1e-4 {
+				energy, since = p.AudioEnergy, time.Now()
+			}
+			if quiet := time.Since(since); quiet < hush || p.Muted == (to.dialect == "spreed") {
+				return fmt.Errorf("nothing heard for %s, shown as mute: %t", quiet, p.Muted)
+			}
+			return nil
+		})
+	}
+	from.run(`window.lobby.mute("audio", false)`)
+	for _, to := range others {
+		energy := -1.0
+		to.until("hears "+from.name+" again", func(s stats) error {
+			p, err := s.find(from.name, false)
+			if err != nil {
+				return err
+			}
+			if energy < 0 {
+				energy = p.AudioEnergy
+			}
+			if p.AudioEnergy < energy+1e-3 || p.Muted {
+				return fmt.Errorf("energy %f after %f, shown as mute: %t", p.AudioEnergy, energy, p.Muted)
+			}
+			return nil
+		})
+	}
+}
+
+// darken lets one switch off its camera and on again. The others see no picture
+// that stands still, but none, or black.
+func darken(from *guest, others ...*guest) {
+	from.Helper()
+	for _, off := range []bool{true, false} {
+		from.run(fmt.Sprintf(`window.lobby.mute("video", %t)`, off))
+		for _, to := range others {
+			to.until(fmt.Sprintf("sees that the camera of %s is off: %t", from.name, off), func(s stats) error {
+				p, err := s.find(from.name, false)
+				if err != nil {
+					return err
+				}
+				light, err := to.light(from.name)
+				if dark := !p.Seen || light < 32; err == nil && dark != off {
+					err = fmt.Errorf("brightness %f, shown %t, connection %s", light, p.Seen, p.Connection)
+				}
+				return err
+			})
+		}
+	}
+}
+
+// light returns how bright somebody's picture is, from 0 to 255.
+func (g *guest) light(name string) (float64, error) {
+	ctx, cancel := context.WithTimeout(g.Context(), patience)
+	defer cancel()
+	return Eval[float64](ctx, g.Browser, fmt.Sprintf(`(() => {
+		const tile = [...document.querySelectorAll(".tile")].find((t) => t.querySelector(".name").textContent === %q);
+		const g = Object.assign(document.createElement("canvas"), { width: 16, height: 16 }).getContext("2d");
+		g.drawImage(tile.querySelector("video"), 0, 0, 16, 16);
+		const rgba = g.getImageData(0, 0, 16, 16).data;
+		return rgba.reduce((sum, v, i) => i %% 4 === 3 ? sum : sum + v, 0) / (3 * 16 * 16);
+	})()`, name))
+}
+
+// share lets one share a canvas as its screen, which the others have to decode
 // beside the camera, and stop.
-func share(from, to *guest) {
+func share(from *guest, others ...*guest) {
 	from.Helper()
 	from.run(`(async () => {
 		const c = document.createElement("canvas");
@@ -212,22 +167,26 @@ func share(from, to *guest) {
 		screen.getVideoTracks()[0].contentHint = "detail"; // as a captured display is by itself
 		await window.lobby.share(screen);
 	})()`)
-	to.until("sees the screen of "+from.name, func(s stats) error {
-		p, err := s.find(from.name, true)
-		if err == nil && (p.Frames < enough || p.Width < 400) {
-			err = fmt.Errorf("%d frames, %dx%d, connection %s", p.Frames, p.Width, p.Height, p.Connection)
+	for _, to := range others {
+		to.until("sees the screen of "+from.name, func(s stats) error {
+			p, err := s.find(from.name, true)
+			if err == nil && (p.Frames < enough || p.Width < 400) {
+				err = fmt.Errorf("%d frames, %dx%d, connection %s", p.Frames, p.Width, p.Height, p.Connection)
+			}
+			return err
+		})
+		if pictures() {
+			to.save("screen-of-" + from.name)
 		}
-		return err
-	})
-	if pictures() {
-		to.save("screen")
 	}
 	from.run(`(clearInterval(window.drawing), window.lobby.unshare())`)
-	to.until("sees the screen of "+from.name+" end", func(s stats) error {
-		if _, err := s.find(from.name, true); err == nil {
-			return fmt.Errorf("it is still there: %+v", s.Participants)
-		}
-		return nil
-	})
-	to.meets(from)
+	for _, to := range others {
+		to.until("sees the screen of "+from.name+" end", func(s stats) error {
+			if _, err := s.find(from.name, true); err == nil {
+				return fmt.Errorf("it is still there: %+v", s.Participants)
+			}
+			return nil
+		})
+		to.meets(from)
+	}
 }
