@@ -27,7 +27,7 @@ export class Rest {
   // call makes a request and shows it, and what is answered, among the frames. It
   // resolves with the document, or null where the answer is empty.
   async call(method, what, body, bearer) {
-    const title = `${method} v1/${what}`;
+    const title = `${method} v1/${what.replace(/[0-9a-f-]{36}/g, "…")}`;
     const text = body === undefined ? "" : JSON.stringify(body);
     this.frames.add("out", "http", text, title);
     const headers = {};
