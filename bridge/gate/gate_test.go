@@ -33,6 +33,16 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+// TestNobody: no login is believed, which is nobody's failure.
+func TestNobody(t *testing.T) {
+	var g bridge.Gate = gate.Nobody{}
+	grant, err := g.Admit(t.Context(), bridge.Credentials{User: "ann", Secret: "x"})
+	if bridge.CodeOf(err) != bridge.Forbidden || grant != (bridge.Grant{}) {
+		t.Errorf("granted %+v, %v", grant, err)
+	}
+	g.Failed(bridge.Credentials{})
+}
+
 // strict admits who knows the word, and counts who failed.
 type strict struct{ failed *atomic.Int32 }
 

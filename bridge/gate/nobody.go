@@ -6,10 +6,14 @@ import (
 	"dragoman/bridge"
 )
 
-// Nobody believes no token: there are guests only. It implements bridge.Identity.
+// Nobody believes no token and no password: there are guests only. It implements
+// bridge.Identity and bridge.Gate.
 type Nobody struct{}
 
-var _ bridge.Identity = Nobody{}
+var (
+	_ bridge.Identity = Nobody{}
+	_ bridge.Gate     = Nobody{}
+)
 
 // Issuer implements bridge.Identity.
 func (Nobody) Issuer() (name, url string) { return "none", "" }
@@ -23,3 +27,12 @@ func (Nobody) ByIDToken(context.Context, bridge.Secret) (bridge.Grant, error) {
 func (n Nobody) ByAccessToken(ctx context.Context, token bridge.Secret) (bridge.Grant, error) {
 	return n.ByIDToken(ctx, token)
 }
+
+// Admit implements bridge.Gate. It is Forbidden, and not Unauthenticated: who tries
+// guesses nothing, and is not to be held up elsewhere for it.
+func (Nobody) Admit(context.Context, bridge.Credentials) (bridge.Grant, error) {
+	return bridge.Grant{}, bridge.Errorf(bridge.Forbidden, "nobody can log in here")
+}
+
+// Failed implements bridge.Gate.
+func (Nobody) Failed(bridge.Credentials) {}

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"dragoman/cmd/ctl"
 	"dragoman/cmd/serve"
 	"dragoman/config"
+	"dragoman/dialects/nkmedia"
 )
 
 // finding is what one check found.
@@ -38,7 +40,7 @@ type patient struct {
 // checks are made in this order.
 func checks() []func(context.Context, *patient) []finding {
 	return []func(context.Context, *patient) []finding{
-		checkNode, checkPorts, checkAddresses, checkCertificate, checkProxy, checkClock, checkSystem, checkData, checkOthers,
+		checkNode, checkPorts, checkAddresses, checkCertificate, checkProxy, checkClock, checkSystem, checkData, checkOthers, checkLogins,
 	}
 }
 
@@ -48,7 +50,7 @@ func doctorCommand() *cobra.Command {
 		Use: "doctor", Short: "Check ports, addresses, certificate and machine, and say what to change", Args: cobra.NoArgs,
 		Long: "Checks whether a node with this configuration would work on this machine: ports, the\n" +
 			"addresses that clients are told, certificate, clock, limits of the system, reverse proxy,\n" +
-			"database, identity provider.",
+			"database, identity provider, log-ins.",
 	}
 	src := sourceFlags(c)
 	outputFlag(c, &output)
@@ -270,6 +272,19 @@ func checkOthers(ctx context.Context, p *patient) []finding {
 		found = append(found, finding{"oidc.issuer", "warn", "none: k3k clients come in as guests only", "set oidc.issuer and oidc.client_ids"})
 	}
 	return found
+}
+
+// checkLogins looks whether clients that cannot come in as guests can log in.
+func checkLogins(_ context.Context, p *patient) []finding {
+	c := nkmedia.DefaultConfig()
+	on := slices.ContainsFunc(p.cfg.Dialects, func(d config.Dialect) bool { return d.Name == nkmedia.Name && d.Enabled })
+	if p.cfg.Dev || !on || p.cfg.Section(nkmedia.Name)(&c) != nil || c.UserFile != "" || c.Callback != "" {
+		return nil
+	}
+	return []finding{{
+		"dialects." + nkmedia.Name, "warn", "nobody can log in: NkMEDIA clients have no guests",
+		"set user_file or callback there, or switch the dialect off",
+	}}
 }
 
 // cause is what was wrong, below what a client would be told of it.

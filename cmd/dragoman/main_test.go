@@ -25,6 +25,7 @@ import (
 	"dragoman/cmd/serve"
 	"dragoman/config"
 	"dragoman/dialects/ahoy/client"
+	"dragoman/dialects/all"
 )
 
 // runMain makes a test binary the program that is tested.
@@ -128,7 +129,7 @@ func TestConfigCommands(t *testing.T) {
 		t.Error("init has overwritten a file")
 	}
 	contains(t, want(t, exitOK, "config", "check", name), "is right")
-	contains(t, want(t, exitOK, "config", "init"), "- name: ahoy", "- name: spreed", "# The shared listener")
+	contains(t, want(t, exitOK, "config", "init"), "- name: ahoy", "- name: spreed", "- name: nkmedia", "# The shared listener")
 	contains(t, want(t, exitOK, "config", "show", "-c", name, "--log-level", "warn"), "level: warn  # --log-level", "listen: \":8080\"  # "+name)
 	contains(t, want(t, exitOK, "config", "show", "-o", "json"), `"development": true`, `"listen": "127.0.0.1:8080"`)
 	contains(t, want(t, exitOK, "config", "docs"), "`http.listen`", "`dialects.spreed.grace`", "DRAGOMAN_DIALECTS_AHOY_MASK_IP")
@@ -184,14 +185,19 @@ func ports(t *testing.T, name string) (p serve.Ports) {
 	return p
 }
 
-var anyPorts = []string{
-	"serve", "--http-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--media-udp=127.0.0.1:0", "--media-tcp=127.0.0.1:0",
-	"--dialects-ahoy-listen=127.0.0.1:0", "--dialects-spreed-listen=127.0.0.1:0",
+// anyPorts are flags with which a node takes ports that are free.
+func anyPorts() []string {
+	const free = "-listen=127.0.0.1:0"
+	flags := []string{"--http" + free, "--admin" + free, "--media-udp=127.0.0.1:0", "--media-tcp=127.0.0.1:0"}
+	for _, s := range sections() {
+		flags = append(flags, "--dialects-"+s.Name+free)
+	}
+	return flags
 }
 
 func TestServeFromBeginToEnd(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "ports.json")
-	c, out := program(t, append(anyPorts, "--ports-file="+file, "--drain-timeout=1h")...)
+	c, out := program(t, append(anyPorts(), "serve", "--ports-file="+file, "--drain-timeout=1h")...)
 	p := ports(t, file)
 	if p.PID != c.Process.Pid {
 		t.Errorf("pid %d, want %d", p.PID, c.Process.Pid)
@@ -245,7 +251,11 @@ func TestRoomCommands(t *testing.T) {
 	contains(t, want(t, exitOK, "room", "list", admin), "ROOM", "team/stand up", "yes")
 	contains(t, want(t, exitOK, "room", "list", "-o", "json", admin), `"id": "team/stand up"`)
 	contains(t, want(t, exitOK, "room", "show", "team/stand up", admin), "Daily")
-	contains(t, want(t, exitOK, "room", "card", "team/stand up", admin), "Ahoy!", "Spreed", "/ahoy/", "stand%20up")
+	card := want(t, exitOK, "room", "card", "team/stand up", admin)
+	contains(t, card, "stand%20up")
+	for _, e := range all.List() {
+		contains(t, card, e.Title, "/"+e.New().Name()+"/")
+	}
 	if text := want(t, exitOK, "room", "show", "team/stand up", "-o", "json", admin); strings.Contains(text, "secret\"") {
 		t.Errorf("a password is shown: %s", text)
 	}
@@ -333,7 +343,7 @@ func TestDoctor(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	free := anyPorts[1:]
+	free := anyPorts()
 	contains(t, want(t, exitOK, append([]string{"doctor"}, free...)...), "configuration", "is free", "this machine only")
 	text := want(t, exitFailed, append(append([]string{"doctor"}, free...), "--http-listen="+taken.Addr().String())...)
 	contains(t, text, "fail   http.listen", "DRAGOMAN_HTTP_LISTEN", "1 of")
@@ -352,7 +362,16 @@ func TestDoctor(t *testing.T) {
 		return write(t, "d.yaml", fmt.Sprintf("http: {listen: '127.0.0.1:0'}\nmedia: {udp: '127.0.0.1:0', tcp: '127.0.0.1:0', advertise: ['192.0.2.1']}\nadmin: {listen: '127.0.0.1:0'}\ndata_dir: %s\n%s", t.TempDir(), rest))
 	}
 	oidc := "oidc: {issuer: '" + issuer.URL() + "', client_ids: [x]}\n"
-	contains(t, want(t, exitOK, "doctor", "-c", with(oidc)), "oidc.issuer", "answers")
+	text = want(t, exitOK, "doctor", "-c", with(oidc))
+	contains(t, text, "oidc.issuer", "answers", "warn", "dialects.nkmedia", "nobody can log in")
+	for _, rest := range []string{
+		"dialects: [{name: nkmedia, callback: 'http://127.0.0.1:1/'}]\n",
+		"dialects: [{name: ahoy}]\n",
+	} {
+		if text := want(t, exitOK, "doctor", "-c", with(rest)); strings.Contains(text, "nobody can log in") {
+			t.Errorf("with %s: %s", rest, text)
+		}
+	}
 	if err := issuer.Stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -363,7 +382,11 @@ func TestDoctor(t *testing.T) {
 }
 
 func TestDemo(t *testing.T) {
-	contains(t, want(t, exitOK, "demo"), "Anna joins with ahoy", "joins with k3k", "joins with spreed", "all see it")
+	text := want(t, exitOK, "demo")
+	contains(t, text, "all see it")
+	for _, s := range sections() {
+		contains(t, text, " joins with "+s.Name)
+	}
 }
 
 func TestLogIsJSONForProgramsAndTextForPeople(t *testing.T) {

@@ -135,7 +135,7 @@ func (s *Server) mount(entries []all.Entry) error {
 			Dialect: d, Hosts: set.Hosts, Prefix: set.RoutePrefix(),
 			Env: dialects.Env{
 				Host: &host{Host: s.rooms, stored: s.stored, draining: &s.draining}, Gate: s.gate,
-				Store: s.stored, Login: login, ICE: s.ice,
+				Store: s.stored, Login: login, Dev: s.cfg.Dev, ICE: s.ice,
 				IDs: dialects.NewIDs(s.key), Log: s.log.With("dialect", d.Name()),
 				Limits: limits(s.cfg.Limits), Counts: counts, Config: s.cfg.Section(d.Name()),
 			},

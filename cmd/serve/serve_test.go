@@ -165,6 +165,8 @@ func TestWaysToADialect(t *testing.T) {
 		"subprotocol":       {"ws://" + p.HTTP + "/whatever", "", ahoy, true},
 		"host":              {"ws://" + p.HTTP + "/", "uc.old.example", ahoy, true},
 		"own listener":      {"ws://" + p.Dialects["ahoy"] + "/", "", ahoy, true},
+		"prefix, nkmedia":   {"ws://" + p.HTTP + "/nkmedia/nkapi/ws", "", "", true},
+		"own listener, 3":   {"ws://" + p.Dialects["nkmedia"] + "/anything", "", "", true},
 		"own listener, 2":   {"ws://" + p.Dialects["spreed"] + "/ws", "", "", true},
 		"nothing there":     {"ws://" + p.HTTP + "/ws", "", "", false},
 		"the lobby's place": {"ws://" + p.HTTP + "/", "", "", false},
@@ -495,7 +497,12 @@ func TestGreeting(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := s.Ports()
-	for _, want := range []string{"development mode", "http://" + p.HTTP + "/", "http://" + p.HTTP + "/ahoy/", "http://" + p.Dialects["spreed"] + "/", "http://" + p.Admin + "/", "udp " + p.UDP, "tcp " + p.TCP} {
+	all := []string{"development mode", "http://" + p.HTTP + "/", "http://" + p.Admin + "/", "udp " + p.UDP, "tcp " + p.TCP}
+	for _, e := range s.entries {
+		name := e.New().Name()
+		all = append(all, e.Title+" ", "http://"+p.HTTP+"/"+name+"/", "http://"+p.Dialects[name]+"/")
+	}
+	for _, want := range all {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %s in\n%s", want, b.String())
 		}

@@ -15,6 +15,7 @@ import (
 	"dragoman/config"
 	"dragoman/dialects/ahoy/client"
 	k3k "dragoman/dialects/k3k/client"
+	nkmedia "dragoman/dialects/nkmedia/client"
 )
 
 // ann makes an event with a password, as somebody who has logged in.
@@ -142,16 +143,34 @@ func TestWhoLogsIn(t *testing.T) {
 		const token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.AAAA" // signed by nobody
 		return k3k.REST{Base: "http://" + s.Ports().HTTP + "/k3k", HTTP: plain}.Login(t.Context(), token)
 	}
-	s, _ := begin(true, "")
-	if err := login(s); err != nil {
+	nkLogin := func(s *Server) error {
+		c, err := nkmedia.Join(t.Context(), nkmedia.Config{URL: "ws://" + s.Ports().HTTP + "/nkmedia/"}, nkmedia.Ticket{Conf: "x", User: "ann", Create: true})
+		if err == nil {
+			c.Close()
+		}
+		return err
+	}
+	s, devLog := begin(true, "")
+	if err := errors.Join(login(s), nkLogin(s)); err != nil {
 		t.Error(err)
+	}
+	if err := s.Close(); err != nil || strings.Contains(devLog.String(), "WARN") {
+		t.Errorf("%v %s", err, devLog)
 	}
 	s, log := begin(false, "")
 	if r, ok := errors.AsType[*k3k.Refusal](login(s)); !ok || r.Status != http.StatusUnauthorized {
 		t.Errorf("without an issuer: %v", r)
 	}
-	if err := s.Close(); err != nil || !strings.Contains(log.String(), "set data_dir or store.url") {
-		t.Errorf("%v %s", err, log)
+	if r, ok := errors.AsType[*nkmedia.Refusal](nkLogin(s)); !ok || r.Code != nkmedia.Unauthorized {
+		t.Errorf("without users of NkMEDIA: %v", r)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	for _, want := range []string{"set data_dir or store.url", "set dialects.nkmedia.user_file or dialects.nkmedia.callback"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the operator is not told to %s: %s", want, log)
+		}
 	}
 	s, _ = begin(false, "http://127.0.0.1:1")
 	if r, ok := errors.AsType[*k3k.Refusal](login(s)); !ok || r.Status != http.StatusServiceUnavailable {

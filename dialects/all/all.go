@@ -9,6 +9,7 @@ import (
 	"dragoman/dialects"
 	"dragoman/dialects/ahoy"
 	"dragoman/dialects/k3k"
+	"dragoman/dialects/nkmedia"
 	"dragoman/dialects/spreed"
 )
 
@@ -29,6 +30,7 @@ func List() []Entry {
 		{func() dialects.Dialect { return ahoy.New() }, "Ahoy!", "127.0.0.1:8082", ahoy.DefaultConfig(), ahoyCard},
 		{func() dialects.Dialect { return k3k.New() }, "k3k", "127.0.0.1:8083", k3k.DefaultConfig(), k3kCard},
 		{func() dialects.Dialect { return spreed.New() }, "Spreed", "127.0.0.1:8084", spreed.DefaultConfig(), spreedCard},
+		{func() dialects.Dialect { return nkmedia.New() }, "NkMEDIA", "127.0.0.1:8085", nkmedia.DefaultConfig(), nkmediaCard},
 	}
 }
 
@@ -50,6 +52,12 @@ func k3kCard(root *url.URL, room string) (address, enter string) {
 	u := *root
 	u.Path += "invite/" + k3k.InviteUUID(bridge.RoomID(room))
 	return u.String(), k3k.RoomUUID(bridge.RoomID(room))
+}
+
+// nkmediaCard: clients connect to any path and name the conference. Their page shows
+// the id as the name of a room.
+func nkmediaCard(root *url.URL, room string) (address, enter string) {
+	return socket(root).String(), room
 }
 
 func socket(root *url.URL) *url.URL {

@@ -31,10 +31,9 @@ import (
 // Name is the name of the dialect.
 const Name = "nkmedia"
 
-// Config is the dialect's own section. Where neither UserFile nor Callback is given,
-// whoever the server lets in may log in.
+// Config is the dialect's own section.
 type Config struct {
-	// File of those who may log in: lines of name:hash, with argon2id or bcrypt hashes.
+	// File of those who may log in: lines of name:hash, with argon2id or bcrypt hashes. Without it and callback nobody can, but in development mode everybody.
 	UserFile string
 	// Where a program is asked by HTTP who may log in: http:// or https://.
 	Callback string
@@ -108,7 +107,7 @@ func (Dialect) Subprotocols() []string { return nil }
 type server struct {
 	cfg      Config
 	env      dialects.Env
-	users    bridge.Gate // who may log in; nil: ask env.Gate alone
+	users    bridge.Gate // who may log in, of those whom env.Gate lets in; nil: all of them
 	halls    halls
 	commands map[string]command // by class/subclass/cmd
 }
@@ -136,15 +135,7 @@ func (Dialect) Mount(mux *http.ServeMux, env dialects.Env) error {
 	}
 	d := &server{cfg: cfg, env: env, halls: newHalls(env.IDs), commands: commands()}
 	var err error
-	switch {
-	case cfg.UserFile != "":
-		d.users, err = gate.NewUsers(cfg.UserFile, env.Log)
-	case cfg.Callback != "":
-		d.users, err = gate.NewCallback(gate.CallbackConfig{
-			URL: cfg.Callback, Secret: cfg.CallbackSecret, Timeout: cfg.CallbackTimeout,
-		})
-	}
-	if err != nil {
+	if d.users, err = users(cfg, env); err != nil {
 		return err
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -156,4 +147,22 @@ func (Dialect) Mount(mux *http.ServeMux, env dialects.Env) error {
 		dialects.Serve(w, r, env, dialects.Options{Limits: limits()}, newSpeaker(d))
 	})
 	return nil
+}
+
+// users returns who may log in; nil: whoever the server lets in. Where the section
+// does not say it that is nobody: a node that serves other dialects starts all the
+// same.
+func users(cfg Config, env dialects.Env) (bridge.Gate, error) {
+	switch {
+	case cfg.UserFile != "":
+		return gate.NewUsers(cfg.UserFile, env.Log)
+	case cfg.Callback != "":
+		return gate.NewCallback(gate.CallbackConfig{
+			URL: cfg.Callback, Secret: cfg.CallbackSecret, Timeout: cfg.CallbackTimeout,
+		})
+	case env.Dev:
+		return nil, nil
+	}
+	env.Log.Warn("nobody can log in: set dialects.nkmedia.user_file or dialects.nkmedia.callback")
+	return gate.Nobody{}, nil
 }

@@ -171,6 +171,29 @@ func TestUserFile(t *testing.T) {
 	})
 }
 
+// TestNobodyLogsIn: outside of development mode, where nothing says who may log in,
+// nobody does. The operator is told which setting is missing.
+func TestNobodyLogsIn(t *testing.T) {
+	for dev, code := range map[bool]int{true: 0, false: 100030} {
+		var out bytes.Buffer
+		inBubble(t, func(w *world) {
+			w.env.Dev, w.env.Log = dev, slog.New(slog.NewTextHandler(&out, nil))
+		}, func(t *testing.T, w *world) {
+			if got := w.dial().code("core/user/login", object{"user": "ann", "pass": "s"}); got != code {
+				t.Errorf("in development mode (%v) a login is answered %d", dev, got)
+			}
+			if w.gate.failed > 0 {
+				t.Error("who cannot log in is said to have guessed")
+			}
+		})
+		told := strings.Contains(out.String(), "level=WARN") &&
+			strings.Contains(out.String(), "dialects.nkmedia.user_file") && strings.Contains(out.String(), "dialects.nkmedia.callback")
+		if told == dev {
+			t.Errorf("in development mode (%v) the operator is told %q", dev, out.String())
+		}
+	}
+}
+
 // TestCallback: a program is asked who may log in, and as what.
 func TestCallback(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -56,7 +56,7 @@ func inWorld(t *testing.T, f func(t *testing.T, w *world, cfg client.Config)) {
 				w.rooms = bridge.NewLocal(bridge.LocalConfig{Media: w.media})
 				mux := http.NewServeMux()
 				err := nkmedia.New().Mount(mux, dialects.Env{
-					Host: w.rooms, Gate: gate{}, IDs: dialects.NewIDs([]byte("a key of this test, and no other")),
+					Host: w.rooms, Gate: gate{}, Dev: true, IDs: dialects.NewIDs([]byte("a key of this test, and no other")),
 					Log: slog.New(slog.DiscardHandler), Config: func(any) error { return nil },
 				})
 				if err != nil {
