@@ -251,11 +251,11 @@ func (w *watch) stop() {
 	clear(w.idle)
 }
 
-// review tells what is different about the members that a participant is. Who may be
-// just about to send is given a moment; late says that it is over.
+// review tells what is different about the members that a participant is: first who
+// they are now, so that nobody is gone for a moment who only begins to send. Who may
+// be just about to send is given a moment; late says that it is over.
 func (w *watch) review(ctx context.Context, p *person, late bool) error {
-	want := p.members()
-	told := w.told[p.ID]
+	want, told := p.members(), w.told[p.ID]
 	has := func(all []member, id string) int {
 		return slices.IndexFunc(all, func(m member) bool { return m.id == id })
 	}
@@ -264,28 +264,26 @@ func (w *watch) review(ctx context.Context, p *person, late bool) error {
 		delete(w.idle, p.ID)
 	}
 	var kept []member
-	for _, m := range told {
-		if has(want, m.id) >= 0 {
-			kept = append(kept, m)
-		} else if err := w.tell("stopped_member", m.body()); err != nil {
+	for _, m := range want {
+		i := has(told, m.id)
+		if i < 0 && m.idle && !late {
+			w.idle[p.ID] = w.c.After(settleTime, func(ctx context.Context) error { return w.review(ctx, p, true) })
+			continue
+		}
+		if i >= 0 && told[i].peer == m.peer {
+			kept = append(kept, told[i])
+			continue
+		}
+		kept = append(kept, m) // or it listens to another publisher now
+		if err := w.tell("started_member", m.body()); err != nil {
 			return err
 		}
 	}
-	for _, m := range want {
-		i := has(kept, m.id)
-		switch {
-		case i >= 0 && kept[i].peer == m.peer:
-			continue
-		case i >= 0: // it listens to another publisher now
-			kept[i] = m
-		case m.idle && !late:
-			w.idle[p.ID] = w.c.After(settleTime, func(ctx context.Context) error { return w.review(ctx, p, true) })
-			continue
-		default:
-			kept = append(kept, m)
-		}
-		if err := w.tell("started_member", m.body()); err != nil {
-			return err
+	for _, m := range told {
+		if has(want, m.id) < 0 {
+			if err := w.tell("stopped_member", m.body()); err != nil {
+				return err
+			}
 		}
 	}
 	w.told[p.ID] = kept
