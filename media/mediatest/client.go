@@ -17,6 +17,9 @@ type Config struct {
 	Simulcast bool
 	// Bitrate of the camera's best layer, default 300 kbit/s.
 	Bitrate int
+	// Follow lets a camera of one layer send no more than the other side has allowed
+	// last by REMB, as browsers do: the sound goes first, the camera gets the rest.
+	Follow bool
 	// FPS is the camera's frame rate, default 30.
 	FPS int
 	// Level is the loudness of the microphone in -dBov, default 30.
@@ -48,6 +51,7 @@ type Client struct {
 	mic    *track
 
 	silent, dark atomic.Bool
+	allowed      atomic.Int64 // of the camera, in bit/s; 0: anything
 	done         chan struct{}
 	wg           sync.WaitGroup
 
@@ -67,9 +71,11 @@ type layer struct {
 }
 
 const (
-	loud     = 30
-	audioGap = 20 * time.Millisecond
-	mtu      = 1100
+	loud       = 30
+	audioGap   = 20 * time.Millisecond
+	audioBytes = 80
+	audioRate  = (audioBytes + 40) * 8 * int(time.Second/audioGap) // in bit/s, with headers of RTP, UDP and IP
+	mtu        = 1100
 )
 
 // NewClient starts a client's devices. Close ends them.
@@ -180,7 +186,7 @@ func (c *Client) record() {
 }
 
 func (c *Client) speak(n uint32) {
-	level, payload := c.cfg.Level, make([]byte, 80)
+	level, payload := c.cfg.Level, make([]byte, audioBytes)
 	payload[0] = 0x78 // Opus TOC: CELT, 20 ms, mono
 	binary.BigEndian.PutUint32(payload[1:], n)
 	if c.silent.Load() {
@@ -193,6 +199,9 @@ func (c *Client) shoot(l *layer, ts uint32) {
 	rate := int(l.bitrate.Load())
 	if rate == 0 {
 		return
+	}
+	if most := int(c.allowed.Load()); most > 0 && l != c.screen {
+		rate = min(rate, most)
 	}
 	f := Frame{
 		Key: l.key.Swap(false) || l.number == 0, Width: l.width, Height: l.height,

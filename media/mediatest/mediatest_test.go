@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/pion/rtp/codecs"
 	"go.uber.org/goleak"
@@ -177,17 +178,7 @@ func TestClientsTalk(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	offer, err := p.Offer(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer, err := q.Answer(ctx, offer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Accept(ctx, answer); err != nil {
-		t.Fatal(err)
-	}
+	connect(ctx, t, p, q)
 	for _, x := range []*Peer{p, q} {
 		if err := errors.Join(x.WaitConnected(ctx), x.WaitVideo(ctx, "", 10), x.WaitAudio(ctx, "")); err != nil {
 			t.Fatal(err)
@@ -201,6 +192,74 @@ func TestClientsTalk(t *testing.T) {
 	defer stop()
 	if err := q.WaitVideo(short, "no such stream", 1); err == nil {
 		t.Error("frames of a stream that does not exist")
+	}
+}
+
+// connect lets p offer and q answer.
+func connect(ctx context.Context, t *testing.T, p, q *Peer) {
+	t.Helper()
+	offer, err := p.Offer(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := q.Answer(ctx, offer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Accept(ctx, answer); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestFollow: a camera sends as much as the other side allows, if it is such a
+// client.
+func TestFollow(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	const usual, limit = 800_000, 200_000
+	for follow, want := range map[bool]int{false: usual, true: limit} {
+		a, b := NewClient(Config{Bitrate: usual, Follow: follow}), NewClient(Config{})
+		p, err := a.Peer()
+		if err != nil {
+			t.Fatal(err)
+		}
+		q, err := b.Peer()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Publish(true, true); err != nil {
+			t.Fatal(err)
+		}
+		connect(ctx, t, p, q)
+		if err := q.WaitVideo(ctx, "", 1); err != nil {
+			t.Fatal(err)
+		}
+		remb := &rtcp.ReceiverEstimatedMaximumBitrate{Bitrate: limit + float32(audioRate)}
+		for _, s := range p.pc.GetSenders() {
+			remb.SSRCs = append(remb.SSRCs, uint32(s.GetParameters().Encodings[0].SSRC))
+		}
+		if err := errors.Join(q.pc.WriteRTCP([]rtcp.Packet{remb}), p.WaitBitrate(ctx, limit+audioRate), q.WaitVideo(ctx, "", 5)); err != nil {
+			t.Fatal(err)
+		}
+		picture := func() Stats {
+			for _, s := range q.Stats() {
+				if s.Kind == "video" {
+					return s
+				}
+			}
+			return Stats{}
+		}
+		before := picture()
+		if err := q.WaitVideo(ctx, "", 45); err != nil {
+			t.Fatal(err)
+		}
+		after := picture()
+		rate := float64(after.Bytes-before.Bytes) * 8 / after.Last.Sent.Sub(before.Last.Sent).Seconds()
+		if rate < 0.8*float64(want) || rate > 1.2*float64(want) {
+			t.Errorf("a client that follows (%v) sends %.0f bit/s, want about %d", follow, rate, want)
+		}
+		a.Close()
+		b.Close()
 	}
 }
 

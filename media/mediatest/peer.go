@@ -217,6 +217,9 @@ func (p *Peer) obey(packets []rtcp.Packet, t *track) {
 			}
 		case *rtcp.ReceiverEstimatedMaximumBitrate:
 			p.update(func() { p.remb = float64(r.Bitrate) })
+			if p.c.cfg.Follow && len(p.c.camera) == 1 && t == p.c.camera[0].track {
+				p.c.allowed.Store(int64(max(1, int(r.Bitrate)-audioRate)))
+			}
 		}
 	}
 }
