@@ -21,6 +21,11 @@ func TestDemo(t *testing.T) {
 	if err := demo.Play(t.Context(), &out, places); err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
+	for _, d := range driver.Dialects() {
+		if want := " joins with " + d.Name + "\n"; strings.Count(out.String(), want) != 2 {
+			t.Errorf("not twice %q in\n%s", want, &out)
+		}
+	}
 	for _, want := range []string{"Anna joins with ahoy", "sound+picture", "and all read it", "shares a screen, and all see it", "Anna leaves"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, &out)

@@ -203,6 +203,9 @@ func (m *meeting) refused(d driver.Dialect, name string, code bridge.Code) {
 	ctx, cancel := context.WithTimeout(m.ctx, patience)
 	defer cancel()
 	err := p.Join(ctx, m.room, bridge.NoRole)
+	if err == nil {
+		err = p.Publish(ctx, bridge.Camera)
+	}
 	r, ok := errors.AsType[*driver.Refused](err)
 	if !ok || r.Code != d.Refusals[code] {
 		m.Errorf("%s joins with %s: got %v, want it refused with %s", name, d.Name, err, d.Refusals[code])

@@ -151,14 +151,24 @@ func (m *meeting) lock(on bool) {
 	m.admin(http.MethodPost, m.path()+"/lock", map[string]any{"on": on}, nil)
 }
 
-// screen: a screen is seen beside the camera, and goes.
+// screen: a screen is seen beside the camera, and goes. Where the first one cannot
+// share one, the second one does.
 func screen(m *meeting) {
 	m.look(m.all(), m.all())
-	m.do("share", func(ctx context.Context) error { return m.a.Publish(ctx, bridge.Screen) })
-	m.saw(m.b, driver.Sight{What: driver.ScreenOn, Who: "Anna"})
+	from, to, dialect := m.a, m.b, m.pair[0]
+	if dialect.NoScreen {
+		m.must(unable(from.Publish(m.ctx, bridge.Screen)), "share")
+		from, to, dialect = m.b, m.a, m.pair[1]
+	}
+	if dialect.NoScreen {
+		m.must(unable(from.Publish(m.ctx, bridge.Screen)), "share")
+		return
+	}
+	m.do("share", func(ctx context.Context) error { return from.Publish(ctx, bridge.Screen) })
+	m.saw(to, driver.Sight{What: driver.ScreenOn, Who: from.Name})
 	m.do("see the screen", func(ctx context.Context) error {
-		f, err := m.b.Sees(ctx, "Anna", bridge.Screen)
-		if err == nil && f.Source != m.a.Source() {
+		f, err := to.Sees(ctx, from.Name, bridge.Screen)
+		if err == nil && f.Source != from.Source() {
 			err = errors.New("it is somebody else's")
 		}
 		if err == nil && f.Layer != screenLayer {
@@ -167,10 +177,10 @@ func screen(m *meeting) {
 		return err
 	})
 	m.look(m.all(), m.all())
-	m.do("stop", func(ctx context.Context) error { return m.a.Unpublish(ctx, bridge.Screen) })
-	m.saw(m.b, driver.Sight{What: driver.ScreenOff, Who: "Anna"})
+	m.do("stop", func(ctx context.Context) error { return from.Unpublish(ctx, bridge.Screen) })
+	m.saw(to, driver.Sight{What: driver.ScreenOff, Who: from.Name})
 	m.look(m.all(), m.all())
-	m.times(m.b, driver.Sight{What: driver.Left, Who: "Anna"}, 0)
+	m.times(to, driver.Sight{What: driver.Left, Who: from.Name}, 0)
 }
 
 // screenLayer marks the frames of synthetic screens.

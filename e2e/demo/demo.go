@@ -120,10 +120,14 @@ func (d *play) talk(ctx context.Context) error {
 
 func (d *play) share(ctx context.Context) error {
 	for _, m := range d.members[:min(2, len(d.members))] {
-		if err := m.Publish(ctx, bridge.Screen); err != nil {
+		err := m.Publish(ctx, bridge.Screen)
+		if errors.Is(err, driver.ErrUnable) {
+			continue
+		}
+		if err != nil {
 			return fmt.Errorf("%s shares a screen: %w", m.Name, err)
 		}
-		err := d.others(ctx, m, func(ctx context.Context, l driver.Member) error {
+		err = d.others(ctx, m, func(ctx context.Context, l driver.Member) error {
 			f, err := l.Sees(ctx, m.Name, bridge.Screen)
 			if err == nil && f.Source != m.Source() {
 				err = fmt.Errorf("the screen of %s shows somebody else", m.Name)

@@ -278,6 +278,14 @@ func (a *ahoy) id(ctx context.Context, name string) (string, error) {
 	}
 }
 
+func (a *ahoy) Received(ctx context.Context, who string) (audio, video mediatest.Stats, err error) {
+	id, err := a.id(ctx, who)
+	if err == nil {
+		audio, video = a.seats.received(id)
+	}
+	return audio, video, err
+}
+
 func (a *ahoy) Source() uint32 { return a.devices.Source() }
 
 func (a *ahoy) Shows(w What) bool { return w != Whispered }

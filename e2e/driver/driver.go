@@ -29,7 +29,8 @@ var ErrClosed = errors.New("the connection is closed")
 // those that wait end with their context.
 type Driver interface {
 	// Join goes into a room, which is made if there is none. as says which of the
-	// secrets of Options is given; NoRole: none.
+	// secrets of Options is given; NoRole: none. Where only those who send or receive
+	// are in a room, it may be Publish that is Refused.
 	Join(ctx context.Context, room string, as bridge.Role) error
 	// Publish begins to send the camera with its microphone, or the screen.
 	Publish(ctx context.Context, src bridge.Source) error
@@ -53,6 +54,12 @@ type Driver interface {
 	Close()
 }
 
+// Limiter is a Driver whose clients can say how much video they may send.
+type Limiter interface {
+	// Limit bounds the own camera, in bit/s.
+	Limit(ctx context.Context, bitrate int) error
+}
+
 // Senses is what a client perceives.
 type Senses interface {
 	// Hears waits until sound comes from a participant that is not silence.
@@ -62,6 +69,9 @@ type Senses interface {
 	// Sees waits until a few more whole frames have come from a participant's
 	// camera or screen, and returns the last one.
 	Sees(ctx context.Context, name string, src bridge.Source) (mediatest.Frame, error)
+	// Received returns what has come of a participant's microphone and camera so far,
+	// over the connection that brings them now.
+	Received(ctx context.Context, name string) (audio, video mediatest.Stats, err error)
 	// Saw waits until the client has been told something, or returns at once if it
 	// was told before.
 	Saw(ctx context.Context, s Sight) error
@@ -161,6 +171,8 @@ type Dialect struct {
 	LocksBySecret bool
 	// NoLock says that its clients cannot lock a room.
 	NoLock bool
+	// NoScreen says that its clients cannot share a screen.
+	NoScreen bool
 	// LongestMessage is how much of a chat message the dialect passes on, in bytes;
 	// 0: any that a frame has room for.
 	LongestMessage int
@@ -176,7 +188,7 @@ type Habit struct {
 
 // Dialects returns all dialects that there are drivers for, by name.
 func Dialects() []Dialect {
-	all := []Dialect{ahoyDialect(), k3kDialect(), spreedDialect()}
+	all := []Dialect{ahoyDialect(), k3kDialect(), nkmediaDialect(), spreedDialect()}
 	slices.SortFunc(all, func(a, b Dialect) int {
 		if a.Name < b.Name {
 			return -1

@@ -243,6 +243,14 @@ func (k *k3k) Sees(ctx context.Context, name string, src bridge.Source) (mediate
 	return k.seats.sees(ctx, id, src)
 }
 
+func (k *k3k) Received(ctx context.Context, who string) (audio, video mediatest.Stats, err error) {
+	id, err := k.id(ctx, who)
+	if err == nil {
+		audio, video = k.seats.received(id)
+	}
+	return audio, video, err
+}
+
 func (k *k3k) Source() uint32 { return k.devices.Source() }
 
 func (k *k3k) Shows(w What) bool { return w != Locked }

@@ -121,3 +121,22 @@ func (s *seats) sees(ctx context.Context, who string, src bridge.Source) (f medi
 	})
 	return f, err
 }
+
+// received returns what has come over the connection that brings somebody's camera:
+// of each kind the stream that began last.
+func (s *seats) received(who string) (audio, video mediatest.Stats) {
+	p, ok, _ := s.at(place{who, bridge.Camera})
+	if !ok {
+		return audio, video
+	}
+	for _, st := range p.Stats() {
+		into := &video
+		if st.Kind == "audio" {
+			into = &audio
+		}
+		if into.First.Before(st.First) {
+			*into = st
+		}
+	}
+	return audio, video
+}

@@ -317,6 +317,14 @@ func (s *spreed) Sees(ctx context.Context, name string, src bridge.Source) (medi
 // screenSuffix ends the name of a member that shares a screen for somebody.
 const screenSuffix = " (screen)"
 
+func (s *spreed) Received(ctx context.Context, who string) (audio, video mediatest.Stats, err error) {
+	id, err := s.id(ctx, who)
+	if err == nil {
+		audio, video = s.seats.received(id)
+	}
+	return audio, video, err
+}
+
 func (s *spreed) Source() uint32 { return s.devices.Source() }
 
 func (s *spreed) Shows(w What) bool { return w != Muted && w != Unmuted }
