@@ -46,7 +46,7 @@ func TestNkmediaRoster(t *testing.T) {
 		want string
 	}{{"Ben", bridge.Camera, "b2"}, {"Ben", bridge.Screen, ""}, {"Carla", bridge.Camera, ""}, {"Carla", bridge.Screen, "s1"}} {
 		if got := r.publisher(c.name, c.src); got != c.want {
-			t.Errorf("%s of %s is %q, want %q", c.src, c.name, got, c.want)
+			t.Errorf("%v of %s is %q, want %q", c.src, c.name, got, c.want)
 		}
 	}
 }
