@@ -48,6 +48,7 @@ type Env struct {
 	Store  bridge.Store    // what outlives the process; may be nil
 	Login  bridge.Identity // who vouches for users by tokens; may be nil
 	Dev    bool            // development mode: logins are believed, whatever they say
+	Mail   bridge.Mailer   // may be nil
 	IDs    IDs
 	Log    *slog.Logger
 	Tap    Tap                // may be nil

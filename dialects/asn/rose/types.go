@@ -799,6 +799,9 @@ type JoinConferenceResult struct {
 
 func (*JoinConferenceResult) typeName() string { return "AsnJoinConferenceResult" }
 
+// Session returns the session token: whose party it is about.
+func (v *JoinConferenceResult) Session() bridge.Secret { return v.SessionToken }
+
 func (v *JoinConferenceResult) walk(w walker) {
 	w.text(field{name: "u8sSessionToken", ids: "\f"}, (*string)(&v.SessionToken))
 	w.text(field{name: "u8sPartyID", ids: "\f"}, &v.PartyID)
@@ -819,6 +822,9 @@ type LeaveConferenceArgument struct {
 
 func (*LeaveConferenceArgument) typeName() string { return "AsnLeaveConferenceArgument" }
 
+// Session returns the session token: whose party it is about.
+func (v *LeaveConferenceArgument) Session() bridge.Secret { return v.SessionToken }
+
 func (v *LeaveConferenceArgument) walk(w walker) {
 	w.text(field{name: "u8sSessionToken", ids: "\f"}, (*string)(&v.SessionToken))
 }
@@ -837,6 +843,9 @@ type ConferenceKeepAliveArgument struct {
 }
 
 func (*ConferenceKeepAliveArgument) typeName() string { return "AsnConferenceKeepAliveArgument" }
+
+// Session returns the session token: whose party it is about.
+func (v *ConferenceKeepAliveArgument) Session() bridge.Secret { return v.SessionToken }
 
 func (v *ConferenceKeepAliveArgument) walk(w walker) {
 	w.text(field{name: "u8sSessionToken", ids: "\f"}, (*string)(&v.SessionToken))
@@ -874,6 +883,9 @@ type ConfigurePublishingArgument struct {
 }
 
 func (*ConfigurePublishingArgument) typeName() string { return "AsnConfigurePublishingArgument" }
+
+// Session returns the session token: whose party it is about.
+func (v *ConfigurePublishingArgument) Session() bridge.Secret { return v.SessionToken }
 
 func (v *ConfigurePublishingArgument) walk(w walker) {
 	w.text(field{name: "u8sSessionToken", ids: "\f"}, (*string)(&v.SessionToken))
@@ -916,6 +928,9 @@ type SubscribeMediaArgument struct {
 
 func (*SubscribeMediaArgument) typeName() string { return "AsnSubscribeMediaArgument" }
 
+// Session returns the session token: whose party it is about.
+func (v *SubscribeMediaArgument) Session() bridge.Secret { return v.SessionToken }
+
 func (v *SubscribeMediaArgument) walk(w walker) {
 	w.text(field{name: "u8sSessionToken", ids: "\f"}, (*string)(&v.SessionToken))
 	w.text(field{name: "u8sPartyID", ids: "\f"}, &v.PartyID)
@@ -941,6 +956,9 @@ type UnsubscribeMediaArgument struct {
 
 func (*UnsubscribeMediaArgument) typeName() string { return "AsnUnsubscribeMediaArgument" }
 
+// Session returns the session token: whose party it is about.
+func (v *UnsubscribeMediaArgument) Session() bridge.Secret { return v.SessionToken }
+
 func (v *UnsubscribeMediaArgument) walk(w walker) {
 	w.text(field{name: "u8sSessionToken", ids: "\f"}, (*string)(&v.SessionToken))
 	w.text(field{name: "u8sSubscriptionID", ids: "\f"}, &v.SubscriptionID)
@@ -962,6 +980,9 @@ type ConfigureMediaArgument struct {
 }
 
 func (*ConfigureMediaArgument) typeName() string { return "AsnConfigureMediaArgument" }
+
+// Session returns the session token: whose party it is about.
+func (v *ConfigureMediaArgument) Session() bridge.Secret { return v.SessionToken }
 
 func (v *ConfigureMediaArgument) walk(w walker) {
 	w.text(field{name: "u8sSessionToken", ids: "\f"}, (*string)(&v.SessionToken))
@@ -991,6 +1012,9 @@ type RemovePartyArgument struct {
 
 func (*RemovePartyArgument) typeName() string { return "AsnRemovePartyArgument" }
 
+// Session returns the session token: whose party it is about.
+func (v *RemovePartyArgument) Session() bridge.Secret { return v.SessionToken }
+
 func (v *RemovePartyArgument) walk(w walker) {
 	w.text(field{name: "u8sSessionToken", ids: "\f"}, (*string)(&v.SessionToken))
 	w.text(field{name: "u8sPartyID", ids: "\f"}, &v.PartyID)
@@ -1011,6 +1035,9 @@ type GetPartyListArgument struct {
 }
 
 func (*GetPartyListArgument) typeName() string { return "AsnGetPartyListArgument" }
+
+// Session returns the session token: whose party it is about.
+func (v *GetPartyListArgument) Session() bridge.Secret { return v.SessionToken }
 
 func (v *GetPartyListArgument) walk(w walker) {
 	w.text(field{name: "u8sSessionToken", ids: "\f"}, (*string)(&v.SessionToken))
@@ -1036,6 +1063,9 @@ type GetImageArgument struct {
 }
 
 func (*GetImageArgument) typeName() string { return "AsnGetImageArgument" }
+
+// Session returns the session token: whose party it is about.
+func (v *GetImageArgument) Session() bridge.Secret { return v.SessionToken }
 
 func (v *GetImageArgument) walk(w walker) {
 	w.text(field{name: "u8sSessionToken", ids: "\f"}, (*string)(&v.SessionToken))

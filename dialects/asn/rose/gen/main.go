@@ -114,6 +114,10 @@ func (w *writer) structure(t *typ) error {
 	}
 	w.line("}\n")
 	w.line("func (*%s) typeName() string { return %q }\n", name, t.name)
+	if i := slices.IndexFunc(t.fields, func(f member) bool { return f.name == sessionToken && !f.optional }); i >= 0 {
+		w.line("// Session returns the session token: whose party it is about.")
+		w.line("func (v *%s) Session() bridge.Secret { return v.SessionToken }\n", name)
+	}
 	if len(walks) == 0 {
 		w.line("func (*%s) walk(walker) {}", name)
 		return nil

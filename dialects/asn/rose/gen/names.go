@@ -78,5 +78,8 @@ func splitWords(s string, known []string) (string, bool) {
 	return "", false
 }
 
+// sessionToken is the field that says whose party an argument is about.
+const sessionToken = "u8sSessionToken"
+
 // secrets are fields whose text is never shown.
 var secrets = []string{"u8sToken", "u8sSessionToken", "credential", "authdata"}
