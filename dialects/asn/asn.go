@@ -19,6 +19,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"dragoman/dialects"
@@ -83,16 +84,22 @@ func (c Config) Validate() error {
 	case c.Room.MaxMember < 0 || c.Room.MaxVideoBitrate < 0 || c.Room.EmptyTimeout <= 0:
 		return errors.New("room: nothing here may be negative, and empty_timeout not zero")
 	}
-	if u, err := url.Parse(c.TargetURL); c.TargetURL != "" && (err != nil || u.Scheme != "ws" && u.Scheme != "wss" || u.Host == "") {
+	if !isURL(c.TargetURL, "ws", "wss") {
 		return errors.New("target_url: not a URL with ws or wss and a host")
 	}
-	if u, err := url.Parse(c.JoinURL); c.JoinURL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+	if !isURL(c.JoinURL, "http", "https") {
 		return errors.New("join_url: not a URL with http or https and a host")
 	}
 	if _, _, err := net.SplitHostPort(c.RawListen); c.RawListen != "" && err != nil {
 		return errors.New("raw_listen: not host:port")
 	}
 	return nil
+}
+
+// isURL reports whether a text is empty, or a URL of one of the schemes.
+func isURL(s string, schemes ...string) bool {
+	u, err := url.Parse(s)
+	return s == "" || err == nil && slices.Contains(schemes, u.Scheme) && u.Host != ""
 }
 
 // Dialect is the asn dialect.

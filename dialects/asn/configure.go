@@ -3,6 +3,7 @@ package asn
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -184,7 +185,7 @@ func (t *seat) set(ctx context.Context, all []rose.MediaSetting) error {
 			w.muted = *s.Muted
 		}
 		if s.Enabled != nil {
-			w.off = !*s.Enabled
+			w.off, w.revoked = !*s.Enabled, false
 			if need := permission(s.MediaType); *s.Enabled && !t.me.who.Can.Has(need) && t.lifts.Has(need) {
 				if err := t.lift(ctx, need); err != nil {
 					return err
@@ -199,6 +200,12 @@ func (t *seat) set(ctx context.Context, all []rose.MediaSetting) error {
 // permitted is called when the party may publish more, or less, than before. The
 // room has ended what is not permitted any more.
 func (t *seat) permitted(ctx context.Context) error {
+	for m, w := range t.wants {
+		if !t.me.who.Can.Has(permission(m)) {
+			w.revoked = false // it comes back with the permission
+			t.wants[m] = w
+		}
+	}
 	if t.me.who.Can&publishing == 0 {
 		return t.up.close(ctx)
 	}
@@ -237,29 +244,16 @@ func (t *seat) configureOther(ctx context.Context, m *member, a *rose.ConfigureP
 	if err := errors.Join(rose.Check(a), checkPublishing(a.Media)); err != nil {
 		return err
 	}
-	n := note{Target: m.who.ID, Muted: map[rose.ConferenceMediaType]bool{}}
-	var remove, add bridge.Permissions
-	if a.Publisher != nil && *a.Publisher {
-		add = publishing
-	} else if a.Publisher != nil {
-		remove = publishing
+	add, remove, err := grants(m, a)
+	if err != nil {
+		return err
 	}
+	n := note{Target: m.who.ID, Muted: map[rose.ConferenceMediaType]bool{}, Lifts: remove}
 	for _, s := range a.Media {
-		if s.Enabled != nil && *s.Enabled {
-			if said, own := m.said(); own && !has(said.Capabilities, s.MediaType) {
-				return fail(rose.MediaNotSupported, "the party has not announced the capability for this media")
-			}
-			add |= permission(s.MediaType)
-		} else if s.Enabled != nil {
-			remove |= permission(s.MediaType)
-		}
 		if s.Muted != nil {
 			n.Muted[s.MediaType] = *s.Muted
 		}
 	}
-	add &^= m.who.Can | remove&^publishing
-	remove &= m.who.Can
-	n.Lifts = remove
 	if err := t.announce(ctx, n); err != nil {
 		return err
 	}
@@ -269,13 +263,31 @@ func (t *seat) configureOther(ctx context.Context, m *member, a *rose.ConfigureP
 	return t.muteOther(ctx, m, n.Muted)
 }
 
-func has(c rose.ConferenceCapabilities, m rose.ConferenceMediaType) bool {
-	for _, n := range c.ClientCapabilities {
-		if n == int64(m) {
-			return true
+// grants are the permissions that settings give and take. Moderators cannot make a
+// client send: they can only allow it.
+func grants(m *member, a *rose.ConfigurePublishingArgument) (add, remove bridge.Permissions, err error) {
+	if a.Publisher != nil && *a.Publisher {
+		add = publishing
+	} else if a.Publisher != nil {
+		remove = publishing
+	}
+	for _, s := range a.Media {
+		switch {
+		case s.Enabled == nil:
+		case !*s.Enabled:
+			remove |= permission(s.MediaType)
+		default:
+			if said, own := m.said(); own && !has(said.Capabilities, s.MediaType) {
+				return 0, 0, fail(rose.MediaNotSupported, "the party has not announced the capability for this media")
+			}
+			add |= permission(s.MediaType)
 		}
 	}
-	return false
+	return add &^ remove &^ m.who.Can, remove & m.who.Can, nil
+}
+
+func has(c rose.ConferenceCapabilities, m rose.ConferenceMediaType) bool {
+	return slices.Contains(c.ClientCapabilities, int64(m))
 }
 
 // announce says who is behind what follows.
@@ -297,40 +309,20 @@ func (t *seat) permit(ctx context.Context, m *member, add, remove bridge.Permiss
 	return t.d.command(ctx, t.room.ID, c)
 }
 
-// muteOther mutes and unmutes streams of somebody. A muted one is silenced and at once
-// let go again, so that its owner can unmute it (reference 3504). Unmuting is up to
-// the owner's own server: only parties of this dialect expect it.
+// muteOther mutes and unmutes streams of somebody. Unmuting is up to the owner's own
+// server, which has been told: only parties of this dialect expect it.
 func (t *seat) muteOther(ctx context.Context, m *member, all map[rose.ConferenceMediaType]bool) error {
-	one := []bridge.ParticipantID{m.who.ID}
-	waits := false
-	for _, media := range medias() {
-		muted, given := all[media]
-		p, there := m.stream(media)
-		if !given || !there {
-			continue
-		}
-		if !muted && m.who.Dialect == Name && state(p, media) != bridge.Live {
-			waits = true
-		}
-		for _, track := range tracksOf(p, media) {
-			for _, off := range []bool{false, true} {
-				if !muted && !off {
-					continue
-				}
-				c := bridge.Mute{Targets: one, Source: p.Source, Track: track, Force: !off, Off: off}
-				if err := t.session.Do(ctx, c); err != nil {
-					return err
-				}
-			}
+	for media, muted := range all {
+		if err := t.muteStream(ctx, m, media, muted); err != nil {
+			return err
 		}
 	}
-	if !waits {
+	if m.who.Dialect != Name {
 		return nil
 	}
 	return t.await(ctx, func() bool {
-		for _, media := range medias() {
-			muted, given := all[media]
-			if p, there := m.stream(media); given && there && !muted && state(p, media) != bridge.Live {
+		for media, muted := range all {
+			if p, there := m.stream(media); there && !muted && state(p, media) != bridge.Live {
 				return false
 			}
 		}
@@ -338,8 +330,31 @@ func (t *seat) muteOther(ctx context.Context, m *member, all map[rose.Conference
 	})
 }
 
-// tracksOf are the tracks that a media of a stream has.
-func tracksOf(p bridge.Publication, media rose.ConferenceMediaType) []bridge.Track {
+// muteStream silences a stream, or lets it go. A silenced one is let go at once, so
+// that its owner can unmute it (reference 3504).
+func (t *seat) muteStream(ctx context.Context, m *member, media rose.ConferenceMediaType, muted bool) error {
+	p, there := m.stream(media)
+	if !there {
+		return nil
+	}
+	for _, track := range tracksOf(media) {
+		c := bridge.Mute{Targets: []bridge.ParticipantID{m.who.ID}, Source: p.Source, Track: track}
+		if muted {
+			c.Force = true
+			if err := t.session.Do(ctx, c); err != nil {
+				return err
+			}
+		}
+		c.Force, c.Off = false, true
+		if err := t.session.Do(ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tracksOf are the tracks that a media can have: a screen has its sound.
+func tracksOf(media rose.ConferenceMediaType) []bridge.Track {
 	if media != rose.MediaScreen {
 		return []bridge.Track{placeOf(media).track}
 	}

@@ -175,19 +175,8 @@ func (d *downlink) arrange(m *member) error {
 }
 
 func (d *downlink) arrangeSource(m *member, src bridge.Source) error {
-	want := sending{}
-	for _, media := range medias() {
-		at := placeOf(media)
-		if at.source != src || !d.active(media) {
-			continue
-		}
-		p, _ := m.stream(media)
-		want.pub = p.ID
-		want.audio = want.audio || at.track == bridge.Audio || src == bridge.Screen && p.Audio != bridge.Absent
-		want.video = want.video || at.track == bridge.Video
-	}
-	have := d.sent[src]
-	if want.pub.IsZero() || want.pub == have.pub && (have.audio || !want.audio) && (have.video || !want.video) {
+	want, have := d.wanted(m, src), d.sent[src]
+	if want.pub.IsZero() || want.pub == have.pub && have.covers(want) {
 		return nil
 	}
 	want.audio, want.video = want.audio || have.audio, want.video || have.video
@@ -204,6 +193,23 @@ func (d *downlink) arrangeSource(m *member, src bridge.Source) error {
 	d.sent[src] = want
 	return nil
 }
+
+// wanted is what of a source is active. The sound of a screen comes with it.
+func (d *downlink) wanted(m *member, src bridge.Source) (want sending) {
+	for _, media := range medias() {
+		at := placeOf(media)
+		if at.source != src || !d.active(media) {
+			continue
+		}
+		p, _ := m.stream(media)
+		want.pub = p.ID
+		want.audio = want.audio || at.track == bridge.Audio || src == bridge.Screen && p.Audio != bridge.Absent
+		want.video = want.video || at.track == bridge.Video
+	}
+	return want
+}
+
+func (s sending) covers(o sending) bool { return (s.audio || !o.audio) && (s.video || !o.video) }
 
 // prefer tells the engine what is paused, and which layer to send.
 func (d *downlink) prefer(m *member) {

@@ -245,13 +245,16 @@ func (s *speaker) linger(ctx context.Context) {
 func (s *speaker) stay(ctx context.Context) {
 	for _, t := range slices.Clone(s.seats) {
 		for _, x := range []*bridge.Session{t.box, t.session} {
+			if !slices.Contains(s.seats, t) {
+				break // it is somebody else's by now
+			}
 			events, lost := x.Drain(ctx)
 			for _, e := range events {
 				if slices.Contains(s.seats, t) {
 					_ = s.Event(ctx, s.c, x, e) // nothing is written, so nothing fails
 				}
 			}
-			if lost != nil {
+			if lost != nil && slices.Contains(s.seats, t) {
 				t.end(ctx)
 			}
 		}

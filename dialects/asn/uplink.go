@@ -29,8 +29,9 @@ type stream struct {
 
 // setting is what the client, or a moderator, wants of one media.
 type setting struct {
-	off   bool // not enabled
-	muted bool
+	off     bool // not enabled
+	muted   bool
+	revoked bool // a moderator has ended the stream; until the party enables it again
 }
 
 func (t *seat) newUplink(ctx context.Context) error {
@@ -161,19 +162,6 @@ func (u *uplink) learn(offer, answer []section) {
 	}
 }
 
-// has reports whether the leg has a media.
-func (u *uplink) has(m rose.ConferenceMediaType) bool {
-	if u == nil {
-		return false
-	}
-	at := placeOf(m)
-	s := u.streams[at.source]
-	if m == rose.MediaScreen {
-		return s.video || s.audio
-	}
-	return at.track == bridge.Audio && s.audio || at.track == bridge.Video && s.video
-}
-
 // publish tells the room what is sent, as far as it is enabled and permitted.
 func (u *uplink) publish(ctx context.Context) error {
 	if u == nil {
@@ -219,7 +207,7 @@ func (u *uplink) publishStream(ctx context.Context, src bridge.Source) error {
 func (t *seat) wanted(m rose.ConferenceMediaType) bridge.TrackState {
 	w := t.wants[m]
 	switch {
-	case w.off || !t.capable(m) || !t.me.who.Can.Has(permission(m)):
+	case w.off || w.revoked || !t.capable(m) || !t.me.who.Can.Has(permission(m)):
 		return bridge.Absent
 	case w.muted:
 		return bridge.Muted
@@ -247,8 +235,8 @@ func (u *uplink) told(p bridge.Publication) {
 	}
 }
 
-// revoked takes in that a moderator has ended a stream. It stays off until the party
-// wants it again.
+// revoked takes in that a moderator has ended a stream, or is about to be told to have
+// taken the permission for it: see permitted.
 func (u *uplink) revoked(id bridge.PublicationID) {
 	if u == nil {
 		return
@@ -259,8 +247,9 @@ func (u *uplink) revoked(id bridge.PublicationID) {
 		}
 		s.announced = false
 		for _, m := range medias() {
-			if w := u.t.wants[m]; placeOf(m).source == src && u.t.me.who.Can.Has(permission(m)) {
-				w.off = true
+			if placeOf(m).source == src {
+				w := u.t.wants[m]
+				w.revoked = true
 				u.t.wants[m] = w
 			}
 		}
