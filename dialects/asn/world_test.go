@@ -121,10 +121,13 @@ func (b *mailbox) Post(ctx context.Context, mails []bridge.Mail) []error {
 	return errs
 }
 
-func (b *mailbox) mails() []bridge.Mail {
+// take returns what came since it was last asked.
+func (b *mailbox) take() []bridge.Mail {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return append([]bridge.Mail(nil), b.got...)
+	got := b.got
+	b.got = nil
+	return got
 }
 
 // frames is a tap that checks all that we send: it is what the module says, every
@@ -231,6 +234,7 @@ func (w *world) open() *world {
 		w.t.Fatal(err)
 	}
 	mux.HandleFunc("POST /-/act", w.acts)
+	mux.HandleFunc("GET /-/mail", w.posted)
 	w.Local = transcript.Handler(mux)
 	return w
 }
@@ -245,6 +249,24 @@ func (w *world) Close() error {
 // configure changes the dialect's section.
 func (w *world) configure(change func(*asn.Config)) {
 	w.env.Config = func(into any) error { change(into.(*asn.Config)); return nil }
+}
+
+// posted answers with the mails since it was last asked: to whom, the method of the
+// calendar object, its sequence and how many attendees it has, and the subject.
+func (w *world) posted(rw http.ResponseWriter, _ *http.Request) {
+	all := [][]any{}
+	for _, m := range w.mail.take() {
+		n := -1
+		for line := range strings.SplitSeq(m.Calendar, "\r\n") {
+			if s, ok := strings.CutPrefix(line, "SEQUENCE:"); ok {
+				fmt.Sscan(s, &n)
+			}
+		}
+		all = append(all, []any{m.To.Mail, m.Method, n, strings.Count(m.Calendar, "\r\nATTENDEE"), m.Subject})
+	}
+	if err := json.NewEncoder(rw).Encode(all); err != nil {
+		w.t.Error(err)
+	}
 }
 
 // peerOf returns the peer that has made a description.
