@@ -1,8 +1,11 @@
 package asn_test
 
 import (
+	"context"
+	"errors"
 	"testing"
 
+	"dragoman/bridge"
 	"dragoman/dialects"
 	"dragoman/dialects/asn"
 	"dragoman/dialects/asn/rose"
@@ -17,7 +20,26 @@ type setting struct {
 }
 
 var settings = map[string]setting{
-	"testdata": {set: func(*world) {}},
+	"testdata":      {set: func(*world) {}},
+	"testdata/json": {set: func(*world) {}, text: true},
+	"testdata/nomedia": {set: func(w *world) {
+		w.media.Refuse = bridge.Errorf(bridge.Unavailable, "there is no capacity")
+	}},
+	"testdata/broken": {set: func(w *world) { w.env.Store = broken{w.db} }},
+	"testdata/ice": {set: func(w *world) {
+		w.env.ICE = func() []dialects.ICEServer {
+			return []dialects.ICEServer{
+				{URLs: []string{"stun:stun.example.org"}}, {URLs: []string{"turn:turn.example.org"}, Username: "u", Credential: "c"},
+			}
+		}
+	}},
+	"testdata/closed": {set: func(w *world) {
+		w.env.Mail = nil
+		w.configure(func(c *asn.Config) {
+			c.Adhoc, c.JoinURL, c.TargetURL = false, "https://meet.example.org/?room=", "wss://uc.example.org/ws"
+			c.Origins, c.ServerIDs = []string{"https://app.example.org"}, []string{"uc1"}
+		})
+	}},
 }
 
 // TestTranscripts plays everything in both encodings.
@@ -41,4 +63,17 @@ func TestTranscripts(t *testing.T) {
 	}
 }
 
-var _ dialects.Dialect = asn.New()
+// broken is a store whose meetings cannot be read.
+type broken struct{ bridge.Store }
+
+func (broken) Meetings() bridge.Meetings { return brokenMeetings{} }
+
+type brokenMeetings struct{ bridge.Meetings }
+
+func (brokenMeetings) OfRoom(context.Context, bridge.RoomID, bridge.AccountID) (bridge.Entry, error) {
+	return bridge.Entry{}, errors.New("the disk is full")
+}
+
+func (brokenMeetings) List(context.Context, bridge.Query) (bridge.Page, error) {
+	return bridge.Page{}, errors.New("the disk is full")
+}

@@ -254,8 +254,10 @@ func (t *seat) configureOther(ctx context.Context, m *member, a *rose.ConfigureP
 			n.Muted[s.MediaType] = *s.Muted
 		}
 	}
-	if err := t.announce(ctx, n); err != nil {
-		return err
+	if m.who.Dialect == Name {
+		if err := t.announce(ctx, n); err != nil {
+			return err
+		}
 	}
 	if err := t.permit(ctx, m, add, remove); err != nil {
 		return err
@@ -290,7 +292,8 @@ func has(c rose.ConferenceCapabilities, m rose.ConferenceMediaType) bool {
 	return slices.Contains(c.ClientCapabilities, int64(m))
 }
 
-// announce says who is behind what follows.
+// announce says who is behind what follows. For parties of other dialects the room
+// says so.
 func (t *seat) announce(ctx context.Context, n note) error {
 	t.blame[n.Target] = blame{t.id, time.Now().Add(blameTime)}
 	return t.session.Do(ctx, bridge.Send{Topic: topicSettings, Data: marshal(n)})

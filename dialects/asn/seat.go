@@ -38,6 +38,7 @@ type seat struct {
 	downs  map[string]*downlink // by subscription id
 	legs   map[bridge.PeerID]leg
 	ending bool
+	asking bool // the box is still needed, for a reply
 }
 
 // A leg is what a connection belongs to.
@@ -166,11 +167,14 @@ func (t *seat) asked(ctx context.Context, e bridge.Event) error {
 	if err := json.Unmarshal(message, &c); err != nil {
 		return nil //nolint:nilerr // nobody of ours has said that
 	}
-	box, r := t.box, t.reply(ctx, d.Topic, c)
+	box := t.box
+	t.asking = true
+	r := t.reply(ctx, d.Topic, c)
+	t.asking = false
 	if err := send(ctx, box, d.From, topicAnswer, n, r); err != nil {
 		t.s.c.Log.Debug("who has asked is gone", "err", err)
 	}
-	if r.Token != "" {
+	if r.Token != "" || t.ending {
 		_ = box.Leave(ctx, bridge.ByMove) // it is empty
 	}
 	return nil
@@ -257,8 +261,10 @@ func (t *seat) end(ctx context.Context) {
 	t.s.seats = slices.DeleteFunc(t.s.seats, func(o *seat) bool { return o == t })
 	t.s.c.Release(t.session)
 	t.s.c.Release(t.box)
-	if err := t.box.Leave(ctx, bridge.ByWish); err != nil {
-		t.s.c.Log.Warn("leaving the house", "err", err)
+	if !t.asking {
+		if err := t.box.Leave(ctx, bridge.ByWish); err != nil {
+			t.s.c.Log.Warn("leaving the house", "err", err)
+		}
 	}
 	if t.self.ImageID != nil {
 		t.d.dropImage(ctx, *t.self.ImageID)
