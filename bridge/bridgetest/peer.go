@@ -51,11 +51,17 @@ func (p *Peer) with(f func() error) error {
 	return f()
 }
 
-// Receive claims a free m-line of each kind, or those named.
+// Receive claims a free m-line of each kind, or those named: instead of the ones
+// before, if it was called before.
 func (p *Peer) Receive(pub bridge.PublicationID, _ bridge.Source, mids ...string) error {
 	return p.with(func() error {
+		again := slices.Contains(p.table.carried(true), pub)
+		if again && len(mids) > 0 {
+			p.table.claims = slices.DeleteFunc(p.table.claims, func(c claim) bool { return c.recv && c.pub == pub })
+			again = false
+		}
 		switch {
-		case slices.Contains(p.table.carried(true), pub):
+		case again:
 		case len(mids) == 0:
 			p.table.claim(pub, true, "audio", "")
 			p.table.claim(pub, true, "video", "")

@@ -64,6 +64,29 @@ func must(t *testing.T, err error) {
 	}
 }
 
+// TestReceiveAgain: other m-lines replace those that were claimed before.
+func TestReceiveAgain(t *testing.T) {
+	var m bridgetest.Media
+	made, err := m.NewPeer(t.Context(), bridge.PeerConfig{ID: bridge.NewPeerID(), Notify: func(bridge.Event) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const offer = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:a\r\na=sendonly\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:v\r\na=sendonly\r\n"
+	pub := bridge.NewPublicationID()
+	for _, c := range []struct {
+		mids []string
+		want int
+	}{{[]string{"a"}, 1}, {[]string{"a", "v"}, 2}, {nil, 2}, {[]string{"v"}, 1}} {
+		if err := made.Receive(pub, bridge.Camera, c.mids...); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := made.Answer(t.Context(), offer)
+		if n := strings.Count(string(answer), "a=recvonly"); err != nil || n != c.want {
+			t.Errorf("%v: %d m-lines are received, want %d (%v)", c.mids, n, c.want, err)
+		}
+	}
+}
+
 func TestOfferAndAccept(t *testing.T) {
 	m := &bridgetest.Media{Connects: true}
 	p, events := peer(t, m, bridge.PeerOptions{Channels: []string{"default"}})
