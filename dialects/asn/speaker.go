@@ -41,9 +41,8 @@ func (s *speaker) Open(_ context.Context, c *dialects.Conn) error {
 
 // Frame implements dialects.Speaker.
 func (s *speaker) Frame(ctx context.Context, c *dialects.Conn, f dialects.Frame) error {
-	if !s.heard {
-		s.encoding, _ = rose.Detect(f.Data)
-		s.heard = true
+	if !s.heard { // what is of no encoding is refused in JSON
+		s.encoding, s.heard = rose.Detect(f.Data)
 	}
 	m, err := s.encoding.Decode(f.Data)
 	switch {

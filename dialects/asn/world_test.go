@@ -395,12 +395,14 @@ func (b *binary) Encode(who string, msg any) ([]byte, error) {
 	if m.Invoke != nil {
 		op, ok := rose.Lookup(number(m.Invoke.OperationID), name(m.Invoke.OperationName))
 		if ok {
+			b.calls[who+fmt.Sprint(m.Invoke.InvokeID)] = op
+		}
+		if ok && m.Invoke.Argument.Present() {
 			v := op.Argument()
 			if err := m.Invoke.Argument.Into(v); err != nil {
 				return nil, err
 			}
 			m.Invoke.Argument = rose.Any{Value: v}
-			b.calls[who+fmt.Sprint(m.Invoke.InvokeID)] = op
 		} else {
 			m.Invoke.Argument = rose.Any{}
 		}
