@@ -145,9 +145,6 @@ func (t *seat) begin(ctx context.Context, a *rose.JoinConferenceArgument) error 
 	for _, s := range a.Media {
 		t.wants[s.MediaType] = setting{off: s.Enabled != nil && !*s.Enabled, muted: s.Muted != nil && *s.Muted}
 	}
-	if t.self.ImageID != nil {
-		t.after(pictureRenew, t.renewImage)
-	}
 	if !a.Publisher || t.me.who.Can&publishing == 0 {
 		return nil
 	}

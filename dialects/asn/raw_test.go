@@ -3,6 +3,7 @@ package asn
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -39,7 +40,7 @@ func TestFramer(t *testing.T) {
 				t.Errorf("%s: %q, %v, want %q", name, f.Data, err, want)
 			}
 		}
-		if f, err := (framer{}).Next(r, 4096); err != io.EOF {
+		if f, err := (framer{}).Next(r, 4096); !errors.Is(err, io.EOF) {
 			t.Errorf("%s: more than there is: %q, %v", name, f.Data, err)
 		}
 	}

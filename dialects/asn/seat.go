@@ -74,6 +74,7 @@ func (t *seat) open(ctx context.Context) error {
 	t.s.seats = append(t.s.seats, t)
 	t.touch()
 	t.after(t.d.cfg.KeepAlive, t.alive)
+	t.after(pictureRenew, t.renewImage)
 	return nil
 }
 
