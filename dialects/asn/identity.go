@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -65,7 +66,7 @@ func (d *server) byToken(ctx context.Context, token bridge.Secret) (account, err
 	if err == nil {
 		return c.account(), nil
 	}
-	if d.env.Login == nil {
+	if d.env.Login == nil || errors.Is(err, errExpired) {
 		return account{}, err
 	}
 	g, err := d.env.Login.ByIDToken(ctx, token)

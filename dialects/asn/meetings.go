@@ -3,7 +3,6 @@ package asn
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"net/mail"
 	"slices"
@@ -207,10 +206,11 @@ func (c *caller) schedule(ctx context.Context, a *rose.ScheduleMeetingArgument) 
 	if err := d.check(now, true); err != nil {
 		return outcome{}, err
 	}
-	id := bridge.RoomID(strings.ToLower(rand.Text()))
+	meeting := bridge.NewMeetingID()
+	id := bridge.RoomID(meeting.String()) // a UUID: that is how k3k names rooms
 	who := claims.account().id()
 	m := bridge.Meeting{
-		ID: bridge.NewMeetingID(), Creator: who, Created: now, UpdatedBy: who,
+		ID: meeting, Creator: who, Created: now, UpdatedBy: who,
 		Room: bridge.StoredRoom{Creator: who, Spec: bridge.Spec{
 			ID: id, Secrets: map[bridge.Role]bridge.Secret{bridge.Moderator: c.d.moderatorSecret(id)},
 		}},

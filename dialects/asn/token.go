@@ -3,6 +3,7 @@ package asn
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -23,6 +24,9 @@ type Claims struct {
 	Issued     int64         `json:"iat"` // seconds
 	Expires    int64         `json:"exp"` // seconds
 }
+
+// errExpired says that a token was good.
+var errExpired = errors.New("expired")
 
 // issuer is in every token, so that no other use of a key makes one.
 const issuer = "dragoman/asn"
@@ -45,7 +49,7 @@ func MakeToken(ids dialects.IDs, c Claims, life time.Duration) (bridge.Secret, e
 
 // readToken returns what a token says; Unauthenticated for one that is not good.
 func readToken(ids dialects.IDs, token bridge.Secret) (c Claims, err error) {
-	bad := bridge.Errorf(bridge.Unauthenticated, "the token is not good, or not any more")
+	bad := bridge.Errorf(bridge.Unauthenticated, "the token is not good")
 	t, err := jwt.ParseSigned(string(token), []jose.SignatureAlgorithm{jose.HS256})
 	if err != nil {
 		return c, bad
@@ -54,8 +58,11 @@ func readToken(ids dialects.IDs, token bridge.Secret) (c Claims, err error) {
 	if err := t.Claims(tokenKey(ids), &raw); err != nil {
 		return c, bad
 	}
-	if err := json.Unmarshal(raw, &c); err != nil || c.Issuer != issuer || c.User == "" || time.Now().Unix() >= c.Expires {
+	if err := json.Unmarshal(raw, &c); err != nil || c.Issuer != issuer || c.User == "" {
 		return Claims{}, bad
+	}
+	if time.Now().Unix() >= c.Expires {
+		return Claims{}, &bridge.Error{Code: bridge.Unauthenticated, Msg: "the token has expired", Err: errExpired}
 	}
 	return c, nil
 }

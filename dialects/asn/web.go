@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -68,6 +69,9 @@ func answer(w http.ResponseWriter, status int, v any) {
 // logonErrors are the numbers of AsnLogonError.
 var logonErrors = map[bridge.Code]int{bridge.Unauthenticated: 101, bridge.Forbidden: 129, bridge.TooMany: 131}
 
+// logonExpired is that of a token that was good.
+const logonExpired = 130
+
 // createSession logs a client in (reference 4.2).
 func (d *server) createSession(w http.ResponseWriter, r *http.Request) {
 	id := r.Header.Get("X-ucsid")
@@ -128,6 +132,9 @@ func (d *server) noSession(w http.ResponseWriter, r *http.Request, inURL bool, e
 	number, known := logonErrors[bridge.CodeOf(err)]
 	if !known {
 		number = logonErrors[bridge.Unauthenticated]
+	}
+	if errors.Is(err, errExpired) {
+		number = logonExpired
 	}
 	answer(w, http.StatusBadRequest, map[string]any{
 		"error": map[string]any{
