@@ -9,8 +9,8 @@
 //	seat       one party: who is here (view.go), what is told of it (render.go)
 //	house      how a party is reached from another connection or over HTTP
 //	uplink     the publishing leg
-//	downlink   a subscription
-//	meetings   what is scheduled, and the mail about it (invite.go, package ical)
+//	downlink   a subscription (subscribe.go: what is asked of it)
+//	meetings   what is scheduled (draft.go), and the mail about it (invite.go, package ical)
 package asn
 
 import (
