@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"dragoman/bridge"
 )
@@ -24,7 +25,7 @@ const attrSession = Name + "/session/"
 type member struct {
 	id, role, user, peer string
 	pub                  bridge.PublicationID // of publishers
-	idle                 bool                 // a foreign participant that only receives
+	soon                 bool                 // a foreign participant that may be something else in a moment
 }
 
 // doc is a member on the wire.
@@ -48,6 +49,12 @@ type person struct {
 	bridge.Participant
 	known bool // false: hidden, only its streams are known
 	pubs  []bridge.Publication
+}
+
+// nameless reports whether a participant may be just about to say what it is called:
+// in some dialects it does so after it has come in, and may have begun to send.
+func (p *person) nameless() bool {
+	return p.known && p.Name == "" && p.User == "" && time.Since(p.Joined) < settleTime
 }
 
 // roster is who is in a room. It is built of a snapshot and kept by events.
@@ -132,11 +139,11 @@ func (p *person) members() (all []member) {
 	user := userOf(p.Participant)
 	for _, pub := range p.pubs {
 		if pub.Audio != bridge.Absent || pub.Video != bridge.Absent {
-			all = append(all, member{id: memberID(pub.ID), role: publisher, user: user, pub: pub.ID})
+			all = append(all, member{id: memberID(pub.ID), role: publisher, user: user, pub: pub.ID, soon: p.nameless()})
 		}
 	}
 	if len(all) == 0 && p.known {
-		all = append(all, member{id: "session-" + p.ID.String(), role: listener, user: user, idle: true})
+		all = append(all, member{id: "session-" + p.ID.String(), role: listener, user: user, soon: true})
 	}
 	return all
 }
@@ -172,10 +179,12 @@ func userOf(p bridge.Participant) string {
 // memberID is the id of a stream as a session, unless its client has chosen one.
 func memberID(id bridge.PublicationID) string { return "session-" + id.String() }
 
-// all returns all members.
+// all returns all members. Who has no name yet is told of in a moment.
 func (r *roster) all() (all []member) {
 	for _, p := range r.people {
-		all = append(all, p.members()...)
+		if !p.nameless() {
+			all = append(all, p.members()...)
+		}
 	}
 	return all
 }

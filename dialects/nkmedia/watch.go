@@ -13,7 +13,7 @@ import (
 const (
 	maxWatches = 500             // conferences that a connection looks at
 	lookout    = time.Second     // how often it looks for those that there are not yet
-	settleTime = 2 * time.Second // until a foreign participant that sends nothing is taken for a listener
+	settleTime = 2 * time.Second // until a foreign participant is taken for what it seems to be: a listener, nameless
 )
 
 // watch is a hidden seat in a room whose events are those of the conference
@@ -24,7 +24,7 @@ type watch struct {
 	room bridge.RoomID
 	who  *roster
 	told map[bridge.ParticipantID][]member // what the client knows
-	idle map[bridge.ParticipantID]func()   // who may turn out to be a listener
+	soon map[bridge.ParticipantID]func()   // who is looked at again in a moment
 	api  bool                              // a client of this dialect ends it
 }
 
@@ -130,7 +130,7 @@ func (s *speaker) look(ctx context.Context, room bridge.RoomID, news bool) {
 	if s.watches[room] != nil || len(s.watches) >= maxWatches {
 		return
 	}
-	w := &watch{speaker: s, room: room, told: map[bridge.ParticipantID][]member{}, idle: map[bridge.ParticipantID]func(){}}
+	w := &watch{speaker: s, room: room, told: map[bridge.ParticipantID][]member{}, soon: map[bridge.ParticipantID]func(){}}
 	x, err := s.visit(ctx, room, w)
 	if err != nil {
 		s.log.Debug("cannot look at a room", "room", string(room), "err", err)
@@ -152,7 +152,7 @@ func (w *watch) begin(ctx context.Context, news bool) error {
 		}
 	}
 	for _, p := range w.who.people {
-		if !news {
+		if !news && !p.nameless() {
 			w.told[p.ID] = p.members()
 		} else if err := w.review(ctx, p, false); err != nil {
 			return err
@@ -245,32 +245,30 @@ func (w *watch) stop() {
 	if w.watches[w.room] == w {
 		delete(w.watches, w.room)
 	}
-	for _, cancel := range w.idle {
+	for _, cancel := range w.soon {
 		cancel()
 	}
-	clear(w.idle)
+	clear(w.soon)
 }
 
 // review tells what is different about the members that a participant is: first who
 // they are now, so that nobody is gone for a moment who only begins to send. Who may
-// be just about to send is given a moment; late says that it is over.
+// be just about to send, or to say a name, is given a moment; late says that it is
+// over.
 func (w *watch) review(ctx context.Context, p *person, late bool) error {
 	want, told := p.members(), w.told[p.ID]
 	has := func(all []member, id string) int {
 		return slices.IndexFunc(all, func(m member) bool { return m.id == id })
 	}
-	if cancel := w.idle[p.ID]; cancel != nil {
-		cancel()
-		delete(w.idle, p.ID)
-	}
 	var kept []member
+	soon := false
 	for _, m := range want {
 		i := has(told, m.id)
-		if i < 0 && m.idle && !late {
-			w.idle[p.ID] = w.c.After(settleTime, func(ctx context.Context) error { return w.review(ctx, p, true) })
+		switch {
+		case i < 0 && m.soon && !late:
+			soon = true
 			continue
-		}
-		if i >= 0 && told[i].peer == m.peer {
+		case i >= 0 && told[i].peer == m.peer:
 			kept = append(kept, told[i])
 			continue
 		}
@@ -279,6 +277,7 @@ func (w *watch) review(ctx context.Context, p *person, late bool) error {
 			return err
 		}
 	}
+	w.later(p, soon)
 	for _, m := range told {
 		if has(want, m.id) < 0 {
 			if err := w.tell("stopped_member", m.body()); err != nil {
@@ -291,4 +290,20 @@ func (w *watch) review(ctx context.Context, p *person, late bool) error {
 		delete(w.told, p.ID)
 	}
 	return nil
+}
+
+// later looks at a participant again in a moment, unless it does so already; or it
+// does not any more.
+func (w *watch) later(p *person, wanted bool) {
+	cancel := w.soon[p.ID]
+	switch {
+	case wanted && cancel == nil:
+		w.soon[p.ID] = w.c.After(settleTime, func(ctx context.Context) error {
+			delete(w.soon, p.ID)
+			return w.review(ctx, p, true)
+		})
+	case !wanted && cancel != nil:
+		cancel()
+		delete(w.soon, p.ID)
+	}
 }
