@@ -26,6 +26,7 @@ type member struct {
 	id, role, user, peer string
 	pub                  bridge.PublicationID // of publishers
 	soon                 bool                 // a foreign participant that may be something else in a moment
+	nameless             bool                 // user is made up
 }
 
 // doc is a member on the wire.
@@ -51,10 +52,13 @@ type person struct {
 	pubs  []bridge.Publication
 }
 
-// nameless reports whether a participant may be just about to say what it is called:
-// in some dialects it does so after it has come in, and may have begun to send.
-func (p *person) nameless() bool {
-	return p.known && p.Name == "" && p.User == "" && time.Since(p.Joined) < settleTime
+// nameless reports whether nobody knows what a participant is called.
+func (p *person) nameless() bool { return p.Name == "" && p.User == "" }
+
+// unsaid reports whether a nameless participant may be just about to say its name: in
+// some dialects it does so after it has come in, and may have begun to send.
+func (p *person) unsaid() bool {
+	return p.known && p.nameless() && time.Since(p.Joined) < settleTime
 }
 
 // roster is who is in a room. It is built of a snapshot and kept by events.
@@ -139,11 +143,11 @@ func (p *person) members() (all []member) {
 	user := userOf(p.Participant)
 	for _, pub := range p.pubs {
 		if pub.Audio != bridge.Absent || pub.Video != bridge.Absent {
-			all = append(all, member{id: memberID(pub.ID), role: publisher, user: user, pub: pub.ID, soon: p.nameless()})
+			all = append(all, member{id: memberID(pub.ID), role: publisher, user: user, pub: pub.ID, soon: p.unsaid(), nameless: p.nameless()})
 		}
 	}
 	if len(all) == 0 && p.known {
-		all = append(all, member{id: "session-" + p.ID.String(), role: listener, user: user, soon: true})
+		all = append(all, member{id: "session-" + p.ID.String(), role: listener, user: user, soon: true, nameless: p.nameless()})
 	}
 	return all
 }
@@ -182,7 +186,7 @@ func memberID(id bridge.PublicationID) string { return "session-" + id.String() 
 // all returns all members. Who has no name yet is told of in a moment.
 func (r *roster) all() (all []member) {
 	for _, p := range r.people {
-		if !p.nameless() {
+		if !p.unsaid() {
 			all = append(all, p.members()...)
 		}
 	}

@@ -152,7 +152,7 @@ func (w *watch) begin(ctx context.Context, news bool) error {
 		}
 	}
 	for _, p := range w.who.people {
-		if !news && !p.nameless() {
+		if !news && !p.unsaid() {
 			w.told[p.ID] = p.members()
 		} else if err := w.review(ctx, p, false); err != nil {
 			return err
@@ -268,11 +268,11 @@ func (w *watch) review(ctx context.Context, p *person, late bool) error {
 		case i < 0 && m.soon && !late:
 			soon = true
 			continue
-		case i >= 0 && told[i].peer == m.peer:
+		case i >= 0 && told[i].peer == m.peer && (m.nameless || !told[i].nameless):
 			kept = append(kept, told[i])
 			continue
 		}
-		kept = append(kept, m) // or it listens to another publisher now
+		kept = append(kept, m) // or it listens to another publisher now, or has got a name
 		if err := w.tell("started_member", m.body()); err != nil {
 			return err
 		}

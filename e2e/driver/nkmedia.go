@@ -3,6 +3,7 @@ package driver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -319,7 +320,7 @@ func (s nkStory) publisher(ctx context.Context, name string, src bridge.Source, 
 			return id, nil
 		}
 		if err := s.more(ctx, len(log)); err != nil {
-			return "", err
+			return "", fmt.Errorf("%w; in the conference are %+v", err, r.members)
 		}
 	}
 }
@@ -378,8 +379,11 @@ func (r *nkRoster) take(e client.Event) []Sight {
 const nkUserStop = 100011
 
 func (r *nkRoster) started(m client.Member) []Sight {
-	if r.index(m.ID) >= 0 {
-		return nil // it was there when the client came, and is told once more
+	if i := r.index(m.ID); i >= 0 {
+		if r.members[i].User == m.User {
+			return nil // it was there when the client came, and is told once more
+		}
+		r.members = slices.Delete(r.members, i, i+1) // it has got a name
 	}
 	first, publishes := !r.has(m.User), r.publisher(m.User, bridge.Camera) != ""
 	n := nkMember{m, publishes && m.Role == client.Publisher}

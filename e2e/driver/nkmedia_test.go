@@ -26,6 +26,7 @@ func TestNkmediaRoster(t *testing.T) {
 		{member(went, "b1", "", ""), nil},
 		{member(came, "b3", client.Publisher, "Ben"), []Sight{{What: ScreenOn, Who: "Ben"}}},
 		{member(went, "b3", "", ""), []Sight{{What: ScreenOff, Who: "Ben"}}},
+		{member(came, "c1", client.Publisher, "other-12345678"), []Sight{{What: Came, Who: "other-12345678"}}},
 		{member(came, "c1", client.Publisher, "Carla"), []Sight{{What: Came, Who: "Carla"}}},
 		{member(came, "s1", client.Publisher, "Carla (screen)"), []Sight{{What: ScreenOn, Who: "Carla"}}},
 		{member(went, "c1", "", ""), []Sight{{What: Left, Who: "Carla"}}},
