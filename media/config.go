@@ -33,7 +33,8 @@ type Config struct {
 	// Loopback offers loopback addresses too. An engine that listens on one does so
 	// in any case.
 	Loopback bool `mapstructure:"loopback"`
-	// Engine is how packets are written: "auto" or "portable".
+	// Engine is how packets are read and written: "auto", as fast as the system can, or
+	// "portable".
 	Engine string `mapstructure:"engine"`
 	TURN   TURN   `mapstructure:"turn"`
 

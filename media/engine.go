@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -18,11 +19,13 @@ import (
 	"github.com/pion/dtls/v3"
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
+	"github.com/pion/logging"
 	"github.com/pion/webrtc/v4"
 
 	"dragoman/bridge"
 	"dragoman/media/forward"
 	"dragoman/media/layer"
+	"dragoman/media/port"
 )
 
 // Engine is the SFU of one node. It implements bridge.Media.
@@ -33,7 +36,8 @@ type Engine struct {
 	begin     time.Time // when the engine's clock was zero
 	blank     []byte
 
-	udp    *udpSocket
+	port   *port.Port   // nil: the portable engine
+	udp    *udpSocket   // of the portable engine
 	tcp    *tcpListener // nil: none
 	udpMux *ice.UDPMuxDefault
 	tcpMux *ice.TCPMuxDefault
@@ -72,22 +76,22 @@ func New(cfg Config) (*Engine, error) {
 	if err := e.listen(); err != nil {
 		return nil, err
 	}
-	e.log.Info("media engine started", "engine", "portable", "udp", e.udp.LocalAddr().String(), "tcp", cfg.TCP)
+	udp, _ := e.Addrs()
+	e.log.Info("media engine started", append(e.describe(), "udp", udp.String(), "tcp", cfg.TCP)...)
 	e.wg.Go(e.tick)
 	return e, nil
 }
 
 func (e *Engine) listen() (err error) {
-	if e.udp, err = listenUDP(e.cfg.UDP); err != nil {
+	logger := pionLog{e.log}.NewLogger("ice")
+	if err := e.listenUDP(logger); err != nil {
 		return fmt.Errorf("listen for media on udp %s: %w", e.cfg.UDP, err)
 	}
 	if e.cfg.TCP != "" {
 		if e.tcp, err = listenTCP(e.cfg.TCP); err != nil {
-			return errors.Join(fmt.Errorf("listen for media on tcp %s: %w", e.cfg.TCP, err), e.udp.Close())
+			return errors.Join(fmt.Errorf("listen for media on tcp %s: %w", e.cfg.TCP, err), e.closeUDP())
 		}
 	}
-	logger := pionLog{e.log}.NewLogger("ice")
-	e.udpMux = ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: e.udp, Logger: logger})
 	if e.tcp != nil {
 		const (
 			readBuffer = 32 // packets
@@ -101,11 +105,52 @@ func (e *Engine) listen() (err error) {
 	return nil
 }
 
+// listenUDP opens the UDP port as fast as the system can, or as the configuration
+// says.
+func (e *Engine) listenUDP(logger logging.LeveledLogger) (err error) {
+	if e.cfg.Engine != "portable" {
+		e.port, err = port.Open(port.Config{
+			Addr: e.cfg.UDP, Loops: runtime.GOMAXPROCS(0), Buffer: socketBuffer, Loopback: e.cfg.Loopback, Now: e.now, Log: e.log,
+		})
+		if !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+	}
+	if e.udp, err = listenUDP(e.cfg.UDP); err != nil {
+		return err
+	}
+	e.udpMux = ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: e.udp, Logger: logger})
+	return nil
+}
+
+// describe says, for the log, which engine it is and why.
+func (e *Engine) describe() []any {
+	switch {
+	case e.port != nil && e.port.Segments():
+		return []any{"engine", "fast", "sockets", e.port.Loops(), "why", "the kernel sends many packets with one call and splits large ones"}
+	case e.port != nil:
+		return []any{"engine", "fast", "sockets", e.port.Loops(), "why", "the kernel sends many packets with one call, but splits none"}
+	case e.cfg.Engine == "portable":
+		return []any{"engine", "portable", "why", "it is configured"}
+	}
+	return []any{"engine", "portable", "why", "this system has no calls for many packets"}
+}
+
+func (e *Engine) closeUDP() error {
+	if e.port != nil {
+		return e.port.Close()
+	}
+	return e.udpMux.Close()
+}
+
 // Addrs returns the UDP and the TCP address that were taken; tcp is nil if there
 // is none.
 func (e *Engine) Addrs() (udp, tcp net.Addr) {
 	if e.tcp != nil {
 		tcp = e.tcp.Addr()
+	}
+	if e.port != nil {
+		return e.port.LocalAddr(), tcp
 	}
 	return e.udp.LocalAddr(), tcp
 }
@@ -189,7 +234,7 @@ func (e *Engine) Close() error {
 		})
 	}
 	wg.Wait()
-	err := e.udpMux.Close()
+	err := e.closeUDP()
 	if e.tcpMux != nil {
 		err = errors.Join(err, e.tcpMux.Close())
 	}
@@ -228,10 +273,19 @@ func (e *Engine) api(p *peer) (*webrtc.API, error) {
 		return nil, err
 	}
 	s := webrtc.SettingEngine{LoggerFactory: pionLog{e.log.With("peer", p.cfg.ID)}, BufferFactory: p.buffer}
-	s.SetICEUDPMux(e.udpMux)
+	if p.link != nil {
+		s.SetICEUDPMux(e.port.Mux(p.link))
+		p.link.keys.watch(&s)
+	} else {
+		s.SetICEUDPMux(e.udpMux)
+	}
 	networks := []webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6}
 	if e.tcpMux != nil {
-		s.SetICETCPMux(e.tcpMux)
+		if p.link != nil {
+			s.SetICETCPMux(tcpMux{e.tcpMux, p.link})
+		} else {
+			s.SetICETCPMux(e.tcpMux)
+		}
 		networks = append(networks, webrtc.NetworkTypeTCP4, webrtc.NetworkTypeTCP6)
 	}
 	s.SetNetworkTypes(networks)
@@ -270,6 +324,7 @@ const (
 )
 
 func (e *Engine) onLoopback() bool {
-	a, err := netip.ParseAddrPort(e.udp.LocalAddr().String())
+	udp, _ := e.Addrs()
+	a, err := netip.ParseAddrPort(udp.String())
 	return err == nil && a.Addr().IsLoopback()
 }

@@ -21,6 +21,7 @@ type feedback struct {
 	hurry               atomic.Bool // what may come is to be said at the next tick
 	packetsIn, bytesIn  atomic.Uint64
 	malformed, unrouted atomic.Uint64
+	forged, replayed    atomic.Uint64 // SRTP
 
 	arrivals struct {
 		sync.Mutex
@@ -114,7 +115,7 @@ func (o *outgoing) obey(packet rtcp.Packet, now int64) {
 			o.down.WantKey(now)
 		}
 	case *rtcp.TransportLayerNack:
-		o.down.Repeat(expand(r.Nacks), now)
+		o.down.Repeat(expand(r.Nacks))
 	}
 }
 

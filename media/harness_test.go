@@ -2,6 +2,7 @@ package media_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"slices"
@@ -16,7 +17,23 @@ import (
 	"dragoman/media/mediatest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(everyEngine{m}) }
+
+// engineUnderTest is the media.Config.Engine of newEngine.
+var engineUnderTest string
+
+// everyEngine runs all tests on each engine.
+type everyEngine struct{ m *testing.M }
+
+func (e everyEngine) Run() int {
+	for _, engineUnderTest = range []string{"portable", "auto"} {
+		if code := e.m.Run(); code != 0 {
+			fmt.Fprintln(os.Stderr, "on engine", engineUnderTest)
+			return code
+		}
+	}
+	return 0
+}
 
 // patience is how long a test waits for what should come.
 const patience = 40 * time.Second
@@ -39,7 +56,7 @@ func limited(t *testing.T) context.Context {
 func newEngine(t *testing.T, change ...func(*media.Config)) *media.Engine {
 	t.Helper()
 	cfg := media.Default()
-	cfg.UDP, cfg.TCP = "127.0.0.1:0", ""
+	cfg.UDP, cfg.TCP, cfg.Engine = "127.0.0.1:0", "", engineUnderTest
 	if os.Getenv("MEDIA_LOG") != "" {
 		cfg.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}

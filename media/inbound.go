@@ -3,17 +3,19 @@ package media
 import (
 	"encoding/binary"
 	"io"
+	"slices"
 
 	"github.com/pion/rtcp"
 	"github.com/pion/transport/v4/packetio"
 
 	"dragoman/media/forward"
+	"dragoman/media/port"
 )
 
 // Pion gives each SSRC a buffer that it writes decrypted packets to, and lets us
 // make the buffer. Ours passes each packet on at once, in the goroutine that
 // decrypts: one for the RTP of a connection, and one for its RTCP. So there is no
-// queue, and no goroutine for each track.
+// queue, and no goroutine for each track. A link does without Pion here.
 
 // maxSinks is how many SSRCs a client may use, for RTP and for RTCP; those that
 // we send on do not count. What comes on more is dropped.
@@ -65,33 +67,44 @@ func (s *sink) Close() error {
 	return nil
 }
 
-// Write takes a packet.
+// Write takes a packet from Pion.
 func (s *sink) Write(b []byte) (int, error) {
 	var h forward.Header
-	now := s.p.e.now()
 	if h.Parse(b) != nil {
 		s.p.feedback.malformed.Add(1)
 		return len(b), nil
 	}
+	s.p.arriving.Lock()
+	defer s.p.arriving.Unlock()
+	s.take(&h, len(b), s.p.e.now(), nil)
+	return len(b), nil
+}
+
+// take takes a packet of size bytes. The peer's arriving is held. What is to be
+// sent may wait in out, if there is one.
+func (s *sink) take(h *forward.Header, size int, now int64, out *port.Batch) {
 	r := s.p.routes.Load()
 	if r == nil {
-		return len(b), nil
+		return
 	}
 	if r.transport != 0 {
 		if x := h.Extension(r.transport); len(x) == 2 {
 			s.p.feedback.arrived(s.ssrc, binary.BigEndian.Uint16(x), now)
 		}
 	}
-	if s.routes != r && !s.resolve(r, &h) {
+	if s.routes != r && !s.resolve(r, h) {
 		s.p.feedback.unrouted.Add(1)
-		return len(b), nil
+		return
 	}
-	s.deliver(&h, now, len(b))
-	return len(b), nil
+	a := forward.Arrival{At: now}
+	if out != nil {
+		a.Out = out
+	}
+	s.deliver(h, a, size)
 }
 
 // deliver gives a packet to its layer.
-func (s *sink) deliver(h *forward.Header, now int64, size int) {
+func (s *sink) deliver(h *forward.Header, a forward.Arrival, size int) {
 	in := s.route.in
 	pt := s.route.payloads[h.PT]
 	switch {
@@ -106,19 +119,18 @@ func (s *sink) deliver(h *forward.Header, now int64, size int) {
 			return
 		}
 	case s.stream == nil || s.stream.Format != pt.format || s.stream.SSRC != s.ssrc:
-		s.stream = in.layer(s.route, s.rid, s.ssrc, pt.format, now)
+		s.stream = in.layer(s.route, s.rid, s.ssrc, pt.format, a.At)
 		if s.stream == nil {
 			return
 		}
 	}
-	a := forward.Arrival{At: now}
 	if s.route.level != 0 && in.kind == audio {
 		if x := h.Extension(s.route.level); len(x) > 0 {
 			a.Level, a.HasLevel = x[0], true
 		}
 	}
 	if s.stream.Push(h, a) && in.kind == audio {
-		in.hear(now, a.Level, a.HasLevel, len(h.Payload))
+		in.hear(a.At, a.Level, a.HasLevel, len(h.Payload))
 	}
 	s.p.feedback.packetsIn.Add(1)
 	s.p.feedback.bytesIn.Add(uint64(size))
@@ -185,13 +197,24 @@ func (c *control) Close() error {
 
 // Write takes a packet. One that concerns several SSRCs comes once for each.
 func (c *control) Write(b []byte) (int, error) {
+	c.p.feedback.read(b, c)
+	return len(b), nil
+}
+
+// read takes a compound packet, for one SSRC or for all that it concerns.
+func (f *feedback) read(b []byte, only *control) {
 	packets, err := rtcp.Unmarshal(b)
 	if err != nil {
-		c.p.feedback.malformed.Add(1)
-		return len(b), nil
+		f.malformed.Add(1)
+		return
 	}
 	for _, packet := range packets {
-		c.p.feedback.take(c.ssrc, packet)
+		ssrcs := packet.DestinationSSRC()
+		for i, ssrc := range ssrcs {
+			if only != nil && only.ssrc != ssrc || slices.Contains(ssrcs[:i], ssrc) {
+				continue
+			}
+			f.take(ssrc, packet)
+		}
 	}
-	return len(b), nil
 }

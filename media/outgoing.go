@@ -1,9 +1,6 @@
 package media
 
 import (
-	"sync"
-
-	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 
 	"dragoman/bridge"
@@ -42,6 +39,7 @@ func (o *outgoing) begin(ssrc uint32) {
 			cfg.Blank = o.p.e.blank
 		}
 	}
+	o.writer.link, o.writer.ssrc = o.p.link, ssrc
 	o.down = forward.NewDown(cfg)
 }
 
@@ -131,76 +129,5 @@ func (o *outgoing) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, 
 // Unbind implements webrtc.TrackLocal.
 func (o *outgoing) Unbind(webrtc.TrackLocalContext) error {
 	o.writer.bind(nil)
-	return nil
-}
-
-// rtpWriter writes through Pion. It implements forward.Writer.
-type rtpWriter struct {
-	mu     sync.Mutex // contended only while Pion binds
-	stream webrtc.TrackLocalWriter
-	ids    forward.Extensions
-	head   rtp.Header
-	level  [1]byte
-	time   [3]byte
-	buf    []byte
-}
-
-func (w *rtpWriter) bind(s webrtc.TrackLocalWriter) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.stream = s
-}
-
-func (w *rtpWriter) agree(ids forward.Extensions) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.ids = ids
-	w.head = rtp.Header{}
-}
-
-// Write implements forward.Writer.
-func (w *rtpWriter) Write(p *forward.Packet) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.stream == nil {
-		return errClosed()
-	}
-	h := &w.head
-	h.Version, h.Marker, h.PayloadType = 2, p.Marker, p.PT
-	h.SequenceNumber, h.Timestamp, h.SSRC = p.Seq, p.TS, p.SSRC
-	h.Padding, h.PaddingSize = p.Padding > 0, p.Padding
-	if err := w.extend(p); err != nil {
-		return err
-	}
-	payload := p.Body
-	if len(p.Head) > 0 {
-		w.buf = append(append(w.buf[:0], p.Head...), p.Body...)
-		payload = w.buf
-	}
-	n, err := w.stream.WriteRTP(h, payload)
-	if err != nil {
-		return err
-	}
-	if n == 0 { // Pion does not pass on why a socket did not write
-		return forward.ErrCongested
-	}
-	return nil
-}
-
-// extend puts header extensions into the header. They keep their places, so that
-// nothing is allocated.
-func (w *rtpWriter) extend(p *forward.Packet) error {
-	if w.ids.Level != 0 && p.HasLevel {
-		w.level[0] = p.Level
-		if err := w.head.SetExtension(w.ids.Level, w.level[:]); err != nil {
-			return err
-		}
-	}
-	if w.ids.Time != 0 {
-		w.time = [3]byte{byte(p.Time >> 16), byte(p.Time >> 8), byte(p.Time)}
-		if err := w.head.SetExtension(w.ids.Time, w.time[:]); err != nil {
-			return err
-		}
-	}
 	return nil
 }

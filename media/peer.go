@@ -28,6 +28,8 @@ type peer struct {
 	quit chan struct{}
 	done chan struct{} // closed after Close
 
+	link      *link      // nil: all is Pion's
+	arriving  sync.Mutex // one packet comes in at a time; contended only while keys are made
 	clock     forward.Clock
 	routes    atomic.Pointer[routes]
 	sinks     atomic.Int64
@@ -105,6 +107,9 @@ func newPeer(e *Engine, cfg bridge.PeerConfig) (*peer, error) {
 	}
 	p.feedback.init(p)
 	p.most.Store(int64(max(0, cfg.MaxBitrate)))
+	if e.port != nil {
+		p.link = &link{p: p}
+	}
 	if err := knownCodecs(cfg.Codecs); err != nil {
 		return nil, err
 	}
@@ -119,6 +124,9 @@ func newPeer(e *Engine, cfg bridge.PeerConfig) (*peer, error) {
 	p.pc, err = p.api.NewPeerConnection(webrtc.Configuration{Certificates: []webrtc.Certificate{cert}})
 	if err != nil {
 		return nil, fmt.Errorf("make a peer connection: %w", err)
+	}
+	if p.link != nil {
+		p.link.begin(p.pc)
 	}
 	p.pc.OnConnectionStateChange(func(webrtc.PeerConnectionState) { p.changed() })
 	p.pc.OnICECandidate(p.gathered)
@@ -243,7 +251,11 @@ func (p *peer) hurry(now int64) {
 
 // writeRTCP sends feedback; what cannot be sent is lost.
 func (p *peer) writeRTCP(packets ...rtcp.Packet) {
-	if p.connected.Load() {
+	switch {
+	case !p.connected.Load():
+	case p.link.up():
+		p.link.writeRTCP(packets)
+	default:
 		_ = p.pc.WriteRTCP(packets)
 	}
 }
@@ -263,6 +275,9 @@ func (p *peer) Close() error {
 	p.release()
 	p.turn.Unlock()
 	err := p.pc.GracefulClose()
+	if p.link != nil {
+		p.link.close()
+	}
 	p.post.close()
 	p.e.forget(p)
 	close(p.done)

@@ -26,6 +26,9 @@ type Stats struct {
 // Drops are packets that were not forwarded, by reason.
 type Drops struct {
 	Malformed uint64 // not RTP or RTCP
+	Forged    uint64 // not from the client, or damaged; counted by the fast engine
+	Replayed  uint64 // the same packet again; counted by the fast engine
+	Unknown   uint64 // from addresses that no connection has; counted by the fast engine
 	Unrouted  uint64 // of no m-line or codec that was negotiated
 	Duplicate uint64
 	Stale     uint64 // too late
@@ -54,6 +57,8 @@ func (s *Stats) add(o Stats) {
 	s.KeyFrameRequests += o.KeyFrameRequests
 	s.Placeholders += o.Placeholders
 	s.Dropped.Malformed += o.Dropped.Malformed
+	s.Dropped.Forged += o.Dropped.Forged
+	s.Dropped.Replayed += o.Dropped.Replayed
 	s.Dropped.Unrouted += o.Dropped.Unrouted
 	s.Dropped.Duplicate += o.Dropped.Duplicate
 	s.Dropped.Stale += o.Dropped.Stale
@@ -82,7 +87,12 @@ func (e *Engine) Stats() Stats {
 		s.Publications++
 		s.Subscriptions += max(pub.tracks[bridge.Audio].Receivers(), pub.tracks[bridge.Video].Receivers())
 	}
-	s.Dropped.Socket = e.udp.full.Load()
+	if e.port != nil {
+		c := e.port.Stats()
+		s.Dropped.Socket, s.Dropped.Unknown = c.Full, c.Unknown
+	} else {
+		s.Dropped.Socket = e.udp.full.Load()
+	}
 	if e.tcp != nil {
 		s.Dropped.Socket += e.tcp.full.Load()
 	}
@@ -94,6 +104,7 @@ func (p *peer) counts() (s Stats) {
 	f := &p.feedback
 	s.PacketsIn, s.BytesIn = f.packetsIn.Load(), f.bytesIn.Load()
 	s.Dropped.Malformed, s.Dropped.Unrouted = f.malformed.Load(), f.unrouted.Load()
+	s.Dropped.Forged, s.Dropped.Replayed = f.forged.Load(), f.replayed.Load()
 	for _, in := range *f.ins.Load() {
 		for _, l := range *in.layers.Load() {
 			c := l.Stats()
@@ -125,7 +136,8 @@ type PeerStats struct {
 	Room      bridge.RoomID
 	Owner     bridge.ParticipantID
 	State     bridge.PeerState
-	Estimate  int // what the client can take, in bit/s; 0: not known
+	Path      string // of what we send, "udp" or "tcp"; empty: through Pion
+	Estimate  int    // what the client can take, in bit/s; 0: not known
 	Receives  []StreamStats
 	Sends     []StreamStats
 	PacketsIn uint64
@@ -159,7 +171,7 @@ func (p *peer) stats() PeerStats {
 	defer p.mu.Unlock()
 	s := PeerStats{
 		ID: p.cfg.ID, Room: p.cfg.Room, Owner: p.cfg.Owner, State: p.told, Estimate: rate,
-		PacketsIn: f.packetsIn.Load(), BytesIn: f.bytesIn.Load(),
+		PacketsIn: f.packetsIn.Load(), BytesIn: f.bytesIn.Load(), Path: p.link.describe(),
 	}
 	for _, l := range p.lines {
 		if l.in != nil {

@@ -37,6 +37,7 @@ type Options struct {
 	Scenarios []Scenario    // default: Scenarios
 	Duration  time.Duration // of the measured part of each; default 10 s
 	Bitrate   int           // of each camera, in bit/s; default 1.5 Mbit/s
+	Engine    string        // media.Config.Engine; default "auto"
 	// Progress is told what is going on, a line at a time; nil: nobody is.
 	Progress func(string)
 }
@@ -76,6 +77,9 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	if o.Duration == 0 {
 		o.Duration = 10 * time.Second
 	}
+	if o.Engine == "" {
+		o.Engine = "auto"
+	}
 	if o.Bitrate == 0 {
 		o.Bitrate = 1_500_000
 	}
@@ -96,7 +100,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 
 // measure plays one scenario.
 func measure(ctx context.Context, s Scenario, o Options) (r Result, err error) {
-	e, err := startEngine(ctx)
+	e, err := startEngine(ctx, o.Engine)
 	if err != nil {
 		return r, err
 	}

@@ -15,7 +15,7 @@ import (
 	"dragoman/media"
 )
 
-// variable marks the engine's process.
+// variable marks the engine's process, and says which engine it is to be.
 const variable = "DRAGOMAN_BENCH_ENGINE"
 
 // Engine runs the engine, until its standard input ends, if this process was
@@ -24,7 +24,7 @@ func Engine() (ran bool, err error) {
 	if os.Getenv(variable) == "" {
 		return false, nil
 	}
-	return true, serve(os.Stdin, os.Stdout)
+	return true, serve(os.Getenv(variable), os.Stdin, os.Stdout)
 }
 
 // request is a line to the engine's process, and reply a line back.
@@ -55,8 +55,8 @@ type served struct {
 	peers  []bridge.Peer
 }
 
-func serve(in io.Reader, out io.Writer) error {
-	e, err := media.New(media.Config{UDP: "127.0.0.1:0", MaxBitrate: 10_000_000})
+func serve(kind string, in io.Reader, out io.Writer) error {
+	e, err := media.New(media.Config{UDP: "127.0.0.1:0", MaxBitrate: 10_000_000, Engine: kind})
 	if err != nil {
 		return err
 	}
@@ -125,13 +125,13 @@ type process struct {
 	r   *json.Decoder
 }
 
-func startEngine(ctx context.Context) (*process, error) {
+func startEngine(ctx context.Context, kind string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
 	cmd := exec.CommandContext(ctx, self)
-	cmd.Env = append(os.Environ(), variable+"=1")
+	cmd.Env = append(os.Environ(), variable+"="+kind)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {

@@ -129,6 +129,7 @@ type Packet struct {
 	Padding  uint8
 	Head     []byte // rewritten beginning of the payload
 	Body     []byte // shared with other subscriptions
+	Out      any    // Arrival.Out; nil: it is sent at once
 }
 
 // A Writer encrypts packets and sends them to one subscription. Write may not
@@ -150,6 +151,11 @@ type Extensions struct {
 
 // AppendTo appends the packet as it goes on the wire, before encryption.
 func (p *Packet) AppendTo(b []byte, ids Extensions) []byte {
+	return p.AppendPayload(p.AppendHeader(b, ids))
+}
+
+// AppendHeader appends the header with its extensions, which is not encrypted.
+func (p *Packet) AppendHeader(b []byte, ids Extensions) []byte {
 	first, second := byte(0x80), p.PT
 	level, sent := p.HasLevel && ids.Level != 0, ids.Time != 0
 	if level || sent {
@@ -180,6 +186,17 @@ func (p *Packet) AppendTo(b []byte, ids Extensions) []byte {
 		}
 		b[at-1] = byte((len(b) - at) / 4)
 	}
+	return b
+}
+
+// HeaderSize is the length of the longest header, in bytes.
+const HeaderSize = headerSize + 4 + 8
+
+// Size is the length of the payload with padding, in bytes.
+func (p *Packet) Size() int { return len(p.Head) + len(p.Body) + int(p.Padding) }
+
+// AppendPayload appends what is encrypted.
+func (p *Packet) AppendPayload(b []byte) []byte {
 	b = append(append(b, p.Head...), p.Body...)
 	if p.Padding > 0 {
 		b = append(b, make([]byte, p.Padding)...)

@@ -21,6 +21,9 @@ type Arrival struct {
 	At       int64
 	Level    uint8 // RFC 6464, with the voice bit
 	HasLevel bool
+	// Out is handed to Writers with what is forwarded now, in Packet.Out: where they may
+	// collect what is to be sent when Push has returned.
+	Out any
 }
 
 // A Layer is one incoming stream: the only one of a track, or one of a simulcast
@@ -106,7 +109,7 @@ func (l *Layer) Push(h *Header, a Arrival) bool {
 	switched := false
 	sent := SendTime(a.At)
 	for _, d := range *l.downs.Load() {
-		switched = d.push(l, p, sent) || switched
+		switched = d.push(l, p, sent, a.Out) || switched
 	}
 	if switched {
 		t.relist()

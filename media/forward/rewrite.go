@@ -7,8 +7,9 @@ import (
 
 // push takes a packet of a layer that the subscription is listed with. It
 // reports whether the subscription switched to that layer.
-func (d *Down) push(l *Layer, p *packet, sent uint32) (switched bool) {
+func (d *Down) push(l *Layer, p *packet, sent uint32, out any) (switched bool) {
 	d.mu.Lock()
+	d.out.Out = out
 	if l == d.current && p.seq > d.lastIn+jump {
 		d.stop() // the sender began anew
 	}
@@ -27,6 +28,7 @@ func (d *Down) push(l *Layer, p *packet, sent uint32) (switched bool) {
 		d.pass(l, p, sent)
 		switched = true
 	}
+	d.out.Out = nil
 	d.mu.Unlock()
 	return switched
 }
@@ -225,7 +227,6 @@ func (d *Down) catchUp(l *Layer, now int64) bool {
 		return false
 	}
 	var p packet
-	sent := SendTime(now)
 	for seq := from; seq <= to; seq++ {
 		if !l.fetch(seq, &p, d.copy) {
 			return d.current == l
@@ -233,15 +234,16 @@ func (d *Down) catchUp(l *Layer, now int64) bool {
 		if seq == from {
 			d.enter(l, &p)
 		}
-		d.pass(l, &p, sent)
+		d.pass(l, &p, SendTime(p.at))
 	}
 	d.caught = to
 	return true
 }
 
 // Repeat answers a NACK with the packets that are still there. It reports how
-// many it wrote.
-func (d *Down) Repeat(seqs []uint16, now int64) int {
+// many it wrote. They are the same as before to the last bit, with the time at which
+// they were sent first, because they are encrypted with the same numbers.
+func (d *Down) Repeat(seqs []uint16) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.counts.Nacked += uint64(len(seqs))
@@ -258,7 +260,7 @@ func (d *Down) Repeat(seqs []uint16, now int64) int {
 		}
 		d.credit--
 		before := d.counts.Bytes
-		d.send(s, &p, SendTime(now), true)
+		d.send(s, &p, SendTime(p.at), true)
 		d.counts.RepeatedBytes += d.counts.Bytes - before
 		n++
 	}

@@ -20,7 +20,8 @@ type storm struct {
 	late   []late
 
 	down    *Down
-	arrived map[uint64]string // what the subscriber has, by extended number
+	wire    map[uint64]string // what was sent to the subscriber, by extended number
+	arrived map[uint64]string // what it has
 	high    uint64
 	first   uint64
 }
@@ -44,14 +45,21 @@ func (s *storm) Began(*Source, *Layer) {}
 
 // Write implements Writer: the subscriber's side.
 func (s *storm) Write(p *Packet) error {
-	if s.high != 0 && s.rnd.Float64() < 0.2 { // nobody misses what was before the first
-		return nil
-	}
+	lost := s.high != 0 && s.rnd.Float64() < 0.2 // nobody misses what was before the first
 	if s.high == 0 {
 		s.high = 1<<32 | uint64(p.Seq)
 		s.first = s.high
 	}
 	seq := s.high + uint64(int64(int16(p.Seq-uint16(s.high))))
+	// It is encrypted with its number, so that it may never be another one.
+	wire := string(p.AppendTo(nil, Extensions{Level: 1, Time: 2}))
+	if was, twice := s.wire[seq]; twice && was != wire {
+		s.t.Fatalf("number %d was %x and is %x", seq, was, wire)
+	}
+	s.wire[seq] = wire
+	if lost {
+		return nil
+	}
 	s.high = max(s.high, seq)
 	payload := append(append([]byte(nil), p.Head...), p.Body...)
 	what := "padding"
@@ -126,7 +134,7 @@ func (s *storm) repair() {
 		}
 	}
 	if len(nack) > 0 && s.rnd.IntN(5) == 0 {
-		s.down.Repeat(nack[:min(len(nack), 40)], s.now)
+		s.down.Repeat(nack[:min(len(nack), 40)])
 	}
 }
 
@@ -137,7 +145,7 @@ func TestStorm(t *testing.T) {
 	for seed := range uint64(20) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			s := &storm{
-				t: t, rnd: rand.New(rand.NewPCG(seed, 1)), now: 1000 * ms, arrived: map[uint64]string{},
+				t: t, rnd: rand.New(rand.NewPCG(seed, 1)), now: 1000 * ms, arrived: map[uint64]string{}, wire: map[uint64]string{},
 				sent: [2]map[uint16]rtp{{}, {}}, seq: [2]uint16{65400, 20}, pid: [2]uint16{32700, 5},
 			}
 			track, src := NewTrack(), NewSource(s, &Clock{})

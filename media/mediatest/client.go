@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/pion/dtls/v3"
 	"github.com/pion/rtp/codecs"
 	"github.com/pion/webrtc/v4"
 )
@@ -33,6 +34,8 @@ type Config struct {
 	TCP bool
 	// Relay is a TURN server through which all connections go; zero: none.
 	Relay webrtc.ICEServer
+	// SRTP is the only protection profile that is offered; 0: Pion's own list.
+	SRTP dtls.SRTPProtectionProfile
 	// Munge edits every description before it is sent; see MungeSpreed.
 	Munge func(text string) string
 	// Codec of the video that is sent: webrtc.MimeTypeVP8, the default, or H264,

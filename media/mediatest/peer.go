@@ -89,6 +89,9 @@ func (c *Client) api() (*webrtc.API, error) {
 	quiet.DefaultLogLevel = logging.LogLevelDisabled // what it would say is found out by waiting
 	s := webrtc.SettingEngine{LoggerFactory: quiet}
 	s.SetSRTPReplayProtectionWindow(1024) // as browsers
+	if c.cfg.SRTP != 0 {
+		s.SetSRTPProtectionProfiles(c.cfg.SRTP)
+	}
 	s.SetIncludeLoopbackCandidate(true)
 	s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
 	if c.cfg.TCP {

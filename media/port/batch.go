@@ -249,3 +249,6 @@ func (p *Port) Send(b []byte, to *Target) error {
 	}
 	return err
 }
+
+// Addr is where the target is.
+func (t *Target) Addr() netip.AddrPort { return t.to }

@@ -145,13 +145,14 @@ type taker struct {
 	mu     sync.Mutex
 	got    []string
 	refuse bool
+	pass   bool // DTLS
 	answer func(b []byte, out *Batch)
 }
 
 func (h *taker) Packet(b []byte, _ int64, out *Batch) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.refuse {
+	if h.refuse || kindOf(b) == dtls && h.pass {
 		return false
 	}
 	h.got = append(h.got, string(b))

@@ -114,7 +114,7 @@ func (l *loop) handle(i int, now int64) {
 		l.p.counts.unknown.Add(1)
 	case k == request:
 		c.put(b, from, !c.owns(from))
-	case k == media && c.h != nil && c.h.Packet(b, now, &l.batch):
+	case (k == media || k == dtls) && c.h != nil && c.h.Packet(b, now, &l.batch):
 		c.touch(from, now)
 	default:
 		c.put(b, from, false)

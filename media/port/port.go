@@ -29,11 +29,11 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Handler takes the RTP and RTCP of a connection.
+// Handler takes the RTP and RTCP of a connection, and sees its DTLS.
 type Handler interface {
-	// Packet takes a packet, which it may change but not keep, and may add to out
-	// what is to be sent. It reports false if it has left the packet as it was and the
-	// ICE agent is to have it. Loops call it, usually always the same one.
+	// Packet takes a packet, which is not empty, and which it may change but not keep.
+	// It may add to out what is to be sent. It reports false if it has left the packet
+	// as it was and the ICE agent is to have it. Loops call it, usually always the same.
 	Packet(b []byte, now int64, out *Batch) bool
 }
 

@@ -20,7 +20,7 @@ func bubble(t *testing.T, f func(t *testing.T, p *Port, dev *fake, a, b *agent, 
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		p, dev := newPort(t, func() int64 { return int64(time.Since(begin)) + 1 })
-		ha, hb := &taker{}, &taker{}
+		ha, hb := &taker{pass: true}, &taker{pass: true}
 		a, b := newAgent(t, p, "a", ha), newAgent(t, p, "b", hb)
 		go a.read()
 		go b.read()
@@ -284,7 +284,7 @@ func FuzzPacket(f *testing.F) {
 		toHandler, toAgent := len(h.got) > 0, len(a.c.queue) > 0 && len(h.got) == 0
 		k := kindOf(b)
 		named := k == request && string(ufragOf(b)) == "a"
-		if toHandler != (known && k == media) || toAgent != (named || known && (k == stun || k == dtls)) {
+		if toHandler != (known && (k == media || k == dtls)) || toAgent != (named || known && k == stun) {
 			t.Errorf("%x of kind %v, known %v: handler %v, agent %v", b, k, known, toHandler, toAgent)
 		}
 	})

@@ -55,23 +55,36 @@ func (s *Sender) Stream(ssrc uint32) *SendStream {
 type SendStream struct {
 	ssrc  uint32
 	begun bool
+	fence uint64 // no packet before this one is encrypted any more
 	high  uint64 // roll-over counter and sequence number of the newest packet
 	coder coder
 }
 
 // Seal appends the encrypted payload and a tag to the header of an RTP packet,
 // with extensions, in b. b has room for both. The payload is already where it goes
-// or somewhere else altogether. The SSRC in the header is the stream's; a packet
-// that is repeated is the same as before, from the first bit to the last, or the
-// key is given away.
+// or somewhere else altogether. The SSRC in the header is the stream's. A packet
+// that is repeated is the same as before, from the first bit to the last: with GCM,
+// two that differ give away what authenticates all of them. See Fence. It returns
+// nil for a packet that is behind a fence.
 func (t *SendStream) Seal(b, payload []byte) []byte {
 	seq := binary.BigEndian.Uint16(b[2:])
 	index := uint64(seq)
 	if t.begun {
 		index = unroll(t.high, seq)
 	}
+	if index < t.fence {
+		return nil
+	}
 	t.begun, t.high = true, max(t.high, index)
 	return t.coder.sealRTP(b, payload, t.ssrc, index)
+}
+
+// Fence says that packets will look different from now on, so that none that was
+// encrypted before may be repeated.
+func (t *SendStream) Fence() {
+	if t.begun {
+		t.fence = t.high + 1
+	}
 }
 
 // unroll returns which packet a sequence number means: the one closest to the

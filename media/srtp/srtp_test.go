@@ -106,6 +106,25 @@ func TestRepeatAcrossRollOver(t *testing.T) {
 	})
 }
 
+// Behind a fence nothing is encrypted a second time.
+func TestFence(t *testing.T) {
+	each(t, func(t *testing.T, s *Sender, r *Receiver) {
+		s.Stream(7).Fence()
+		for seq := range uint16(10) {
+			send(s, 7, seq, "a")
+		}
+		s.Stream(7).Fence()
+		for seq := range uint16(10) {
+			if send(s, 7, seq, "b") != nil {
+				t.Errorf("%d is encrypted again", seq)
+			}
+		}
+		if _, err := r.Open(send(s, 7, 10, "c")); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestReplay(t *testing.T) {
 	each(t, func(t *testing.T, s *Sender, r *Receiver) {
 		var all [][]byte

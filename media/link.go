@@ -1,0 +1,221 @@
+package media
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/webrtc/v4"
+
+	"dragoman/media/forward"
+	"dragoman/media/port"
+	"dragoman/media/srtp"
+)
+
+// link is the media of a peer below Pion. ICE and DTLS stay Pion's; once DTLS is
+// done, RTP and RTCP are encrypted and decrypted here, and go to the address that ICE
+// has chosen, over whatever it has chosen. Until then, and if the keys cannot be found
+// out, all is as in the portable engine. It implements port.Handler.
+type link struct {
+	p    *peer
+	keys keys
+
+	send   atomic.Pointer[srtp.Sender] // nil: not up, or Pion's
+	remote atomic.Pointer[remote]
+
+	mu    sync.Mutex // guards what follows
+	paths []*tcpPath
+
+	// Guarded by the peer's arriving.
+	receive *srtp.Receiver
+	sinks   map[uint32]*sink
+	last    *sink
+	closed  bool
+}
+
+// remote is where packets go.
+type remote struct {
+	udp  *port.Target
+	path *tcpPath // nil: by UDP
+	addr net.Addr // on the path
+}
+
+// begin makes a link follow the peer's transports.
+func (l *link) begin(pc *webrtc.PeerConnection) {
+	dtls := pc.SCTP().Transport()
+	dtls.ICETransport().OnSelectedCandidatePairChange(l.choose)
+	dtls.OnStateChange(func(s webrtc.DTLSTransportState) {
+		if s == webrtc.DTLSTransportStateConnected {
+			l.connect()
+		}
+	})
+}
+
+// connect begins when DTLS is done, before anybody is told.
+func (l *link) connect() {
+	send, receive, err := l.keys.session()
+	if err != nil {
+		l.p.log.Warn("media goes through the portable engine", "err", err)
+		return
+	}
+	l.p.arriving.Lock()
+	l.receive, l.sinks = receive, map[uint32]*sink{}
+	l.p.arriving.Unlock()
+	l.send.Store(send)
+}
+
+// close ends it. Afterwards no packet is being handled any more.
+func (l *link) close() {
+	l.p.arriving.Lock()
+	defer l.p.arriving.Unlock()
+	l.closed = true
+	l.receive, l.sinks, l.last = nil, nil, nil
+}
+
+// up reports whether packets are ours and not Pion's.
+func (l *link) up() bool { return l != nil && l.send.Load() != nil }
+
+// choose takes what ICE has chosen, in the order in which it does. It may not ask
+// Pion anything, because Pion waits for it with locks held.
+func (l *link) choose(pair *webrtc.ICECandidatePair) {
+	ip, err := netip.ParseAddr(pair.Remote.Address)
+	if err != nil {
+		return
+	}
+	to := netip.AddrPortFrom(ip.Unmap(), pair.Remote.Port)
+	if pair.Local.Protocol == webrtc.ICEProtocolUDP {
+		if was := l.remote.Load(); was == nil || was.path != nil || was.udp.Addr() != to {
+			l.remote.Store(&remote{udp: port.NewTarget(to)})
+		}
+		return
+	}
+	if path := l.path(pair.Local.Address, to); path != nil {
+		l.remote.Store(&remote{path: path, addr: net.TCPAddrFromAddrPort(to)})
+	}
+}
+
+// path returns the TCP candidate that has a connection to an address.
+func (l *link) path(local string, to netip.AddrPort) *tcpPath {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var found *tcpPath
+	for _, p := range l.paths {
+		if host, _, err := net.SplitHostPort(p.LocalAddr().String()); found == nil || err == nil && host == local {
+			if p.heard(to) {
+				found = p
+			}
+		}
+	}
+	return found
+}
+
+// Packet implements port.Handler.
+func (l *link) Packet(b []byte, now int64, out *port.Batch) bool {
+	if l.send.Load() == nil {
+		if b[0] < 64 {
+			l.keys.theirs(b)
+		}
+		return false
+	}
+	if b[0] < 128 { // DTLS
+		return false
+	}
+	l.p.arriving.Lock()
+	defer l.p.arriving.Unlock()
+	switch {
+	case l.closed:
+	case port.IsRTCP(b):
+		l.control(b)
+	default:
+		l.media(b, now, out)
+	}
+	return true
+}
+
+// media takes RTP.
+func (l *link) media(b []byte, now int64, out *port.Batch) {
+	b, err := l.receive.Open(b)
+	if err != nil {
+		l.p.feedback.refuse(err)
+		return
+	}
+	var h forward.Header
+	if h.Parse(b) != nil {
+		l.p.feedback.malformed.Add(1)
+		return
+	}
+	s := l.last
+	if s == nil || s.ssrc != h.SSRC {
+		if s = l.sinks[h.SSRC]; s == nil {
+			s = &sink{p: l.p, ssrc: h.SSRC}
+			l.sinks[h.SSRC] = s // no more than srtp.MaxStreams
+		}
+		l.last = s
+	}
+	s.take(&h, len(b), now, out)
+}
+
+// control takes RTCP.
+func (l *link) control(b []byte) {
+	b, err := l.receive.OpenRTCP(b)
+	if err != nil {
+		l.p.feedback.refuse(err)
+		return
+	}
+	l.p.feedback.read(b, nil)
+}
+
+// refuse counts a packet that is not from the client, or came before.
+func (f *feedback) refuse(err error) {
+	switch {
+	case errors.Is(err, srtp.ErrForged):
+		f.forged.Add(1)
+	case errors.Is(err, srtp.ErrReplayed), errors.Is(err, srtp.ErrStale):
+		f.replayed.Add(1)
+	default:
+		f.malformed.Add(1)
+	}
+}
+
+// writeRTCP sends a compound packet.
+func (l *link) writeRTCP(packets []rtcp.Packet) {
+	send, to := l.send.Load(), l.remote.Load()
+	b, err := rtcp.Marshal(packets)
+	if err != nil || to == nil {
+		return
+	}
+	if b, err = send.SealRTCP(append(make([]byte, 0, len(b)+srtp.MaxOverhead), b...)); err == nil {
+		_ = l.write(b, to, nil, nil)
+	}
+}
+
+// write sends a packet that is encrypted. One that is in a batch's room waits
+// there.
+func (l *link) write(b []byte, to *remote, out *port.Batch, flow *port.Flow) error {
+	switch {
+	case to.path != nil:
+		_, err := to.path.WriteTo(b, to.addr)
+		return err
+	case out != nil:
+		out.Add(b, to.udp, flow)
+		return nil
+	}
+	return l.p.e.port.Send(b, to.udp)
+}
+
+// describe names the path that packets take; none if they are Pion's.
+func (l *link) describe() string {
+	if !l.up() {
+		return ""
+	}
+	switch to := l.remote.Load(); {
+	case to == nil:
+		return ""
+	case to.path != nil:
+		return "tcp"
+	}
+	return "udp"
+}

@@ -1,0 +1,148 @@
+package media
+
+import (
+	"errors"
+	"slices"
+	"sync"
+
+	"github.com/pion/rtp"
+	"github.com/pion/webrtc/v4"
+
+	"dragoman/media/forward"
+	"dragoman/media/port"
+	"dragoman/media/srtp"
+)
+
+// rtpWriter writes what goes out on an m-line, through the peer's link or through
+// Pion. It implements forward.Writer.
+type rtpWriter struct {
+	link *link // nil: through Pion
+	ssrc uint32
+
+	mu     sync.Mutex // contended only while Pion binds
+	ids    forward.Extensions
+	buf    []byte
+	own    *srtp.SendStream
+	flow   port.Flow
+	stream webrtc.TrackLocalWriter
+	pion   *pionHeader // nil: nothing was written through Pion
+}
+
+// pionHeader is a header with extensions that keep their places, so that nothing
+// is allocated.
+type pionHeader struct {
+	rtp.Header
+	level [1]byte
+	time  [3]byte
+}
+
+func (w *rtpWriter) bind(s webrtc.TrackLocalWriter) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stream = s
+}
+
+func (w *rtpWriter) agree(ids forward.Extensions) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.own != nil && w.ids != ids {
+		w.own.Fence()
+	}
+	w.ids, w.pion = ids, nil
+}
+
+// Write implements forward.Writer.
+func (w *rtpWriter) Write(p *forward.Packet) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.link.up() {
+		return w.seal(p)
+	}
+	return w.pass(p)
+}
+
+// seal encrypts straight into the room that is sent from.
+func (w *rtpWriter) seal(p *forward.Packet) error {
+	to := w.link.remote.Load()
+	if to == nil {
+		return errClosed()
+	}
+	if ts, ok := w.flow.Dropped(); ok && ts == p.TS {
+		return forward.ErrCongested // the frame is damaged
+	}
+	if w.own == nil {
+		w.own = w.link.send.Load().Stream(w.ssrc)
+	}
+	out, _ := p.Out.(*port.Batch)
+	if to.path != nil {
+		out = nil
+	}
+	var room []byte
+	if n := forward.HeaderSize + p.Size() + srtp.MaxOverhead; out != nil {
+		room = out.Reserve(n)
+	} else {
+		w.buf = slices.Grow(w.buf[:0], n)
+		room = w.buf
+	}
+	b, payload := p.AppendHeader(room, w.ids), p.Body
+	if len(p.Head)+int(p.Padding) > 0 {
+		n := len(b)
+		payload = p.AppendPayload(b)[n:]
+	}
+	if b = w.own.Seal(b, payload); b == nil {
+		return errClosed()
+	}
+	err := w.link.write(b, to, out, &w.flow)
+	if errors.Is(err, port.ErrFull) || errors.Is(err, errFull) {
+		return forward.ErrCongested
+	}
+	return err
+}
+
+// pass writes through Pion.
+func (w *rtpWriter) pass(p *forward.Packet) error {
+	if w.stream == nil {
+		return errClosed()
+	}
+	if w.pion == nil {
+		w.pion = &pionHeader{}
+	}
+	h := &w.pion.Header
+	h.Version, h.Marker, h.PayloadType = 2, p.Marker, p.PT
+	h.SequenceNumber, h.Timestamp, h.SSRC = p.Seq, p.TS, p.SSRC
+	h.Padding, h.PaddingSize = p.Padding > 0, p.Padding
+	if err := w.extend(p); err != nil {
+		return err
+	}
+	payload := p.Body
+	if len(p.Head) > 0 {
+		w.buf = append(append(w.buf[:0], p.Head...), p.Body...)
+		payload = w.buf
+	}
+	n, err := w.stream.WriteRTP(h, payload)
+	if err != nil {
+		return err
+	}
+	if n == 0 { // Pion does not pass on why a socket did not write
+		return forward.ErrCongested
+	}
+	return nil
+}
+
+// extend puts header extensions into Pion's header.
+func (w *rtpWriter) extend(p *forward.Packet) error {
+	h := w.pion
+	if w.ids.Level != 0 && p.HasLevel {
+		h.level[0] = p.Level
+		if err := h.SetExtension(w.ids.Level, h.level[:]); err != nil {
+			return err
+		}
+	}
+	if w.ids.Time != 0 {
+		h.time = [3]byte{byte(p.Time >> 16), byte(p.Time >> 8), byte(p.Time)}
+		if err := h.SetExtension(w.ids.Time, h.time[:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
