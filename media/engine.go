@@ -20,6 +20,7 @@ import (
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
 	"github.com/pion/logging"
+	"github.com/pion/transport/v4/stdnet"
 	"github.com/pion/webrtc/v4"
 
 	"dragoman/bridge"
@@ -47,6 +48,7 @@ type Engine struct {
 	pubs     registry
 	snapshot atomic.Pointer[[]*peer] // of peers, for the ticker
 	totals   totals
+	rooms    sync.Pool // of *[]byte, for packets that are sent at once
 
 	allocator *layer.Allocator
 
@@ -54,6 +56,8 @@ type Engine struct {
 	closed bool
 	peers  map[*peer]bool
 	cert   *webrtc.Certificate
+	net    *stdnet.Net // interfaces of the machine …
+	netAt  int64       // … as they were at that time
 }
 
 // New opens the sockets and starts an engine.
@@ -71,6 +75,7 @@ func New(cfg Config) (*Engine, error) {
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
+	e.rooms.New = func() any { return new([]byte) }
 	e.snapshot.Store(&[]*peer{})
 	e.advertise, _ = parseAdvertise(cfg.Advertise) // validated
 	if err := e.listen(); err != nil {
@@ -266,6 +271,22 @@ func (e *Engine) certificate() (webrtc.Certificate, error) {
 	return *cert, nil
 }
 
+// network returns the machine's interfaces, which all peers share, because they
+// are much to ask the kernel for and to keep.
+func (e *Engine) network() (*stdnet.Net, error) {
+	const fresh = int64(10 * time.Second)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if now := e.now(); e.net == nil || now-e.netAt > fresh {
+		n, err := stdnet.NewNet()
+		if err != nil {
+			return nil, fmt.Errorf("look up network interfaces: %w", err)
+		}
+		e.net, e.netAt = n, now
+	}
+	return e.net, nil
+}
+
 // api returns Pion as one peer uses it.
 func (e *Engine) api(p *peer) (*webrtc.API, error) {
 	m, err := mediaEngine(p.cfg.Codecs)
@@ -273,6 +294,11 @@ func (e *Engine) api(p *peer) (*webrtc.API, error) {
 		return nil, err
 	}
 	s := webrtc.SettingEngine{LoggerFactory: pionLog{e.log.With("peer", p.cfg.ID)}, BufferFactory: p.buffer}
+	network, err := e.network()
+	if err != nil {
+		return nil, err
+	}
+	s.SetNet(network)
 	if p.link != nil {
 		s.SetICEUDPMux(e.port.Mux(p.link))
 		p.link.keys.watch(&s)

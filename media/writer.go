@@ -81,8 +81,10 @@ func (w *rtpWriter) seal(p *forward.Packet) error {
 	if n := forward.HeaderSize + p.Size() + srtp.MaxOverhead; out != nil {
 		room = out.Reserve(n)
 	} else {
-		w.buf = slices.Grow(w.buf[:0], n)
-		room = w.buf
+		buf := w.link.p.e.rooms.Get().(*[]byte) //nolint:forcetypeassert // the pool has nothing else
+		defer w.link.p.e.rooms.Put(buf)
+		*buf = slices.Grow((*buf)[:0], n)
+		room = *buf
 	}
 	b, payload := p.AppendHeader(room, w.ids), p.Body
 	if len(p.Head)+int(p.Padding) > 0 {

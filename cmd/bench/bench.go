@@ -22,13 +22,17 @@ type Scenario struct {
 	Publishers  int
 	Subscribers int  // of every publisher; they publish nothing
 	Meeting     bool // publishers get each other
+	Rooms       int  // how often there is all that; 0: once
+	Audio       bool // without pictures
 }
 
 // Scenarios are those that are measured by default.
 func Scenarios() []Scenario {
 	return []Scenario{
 		{Name: "1 publisher to 50", Publishers: 1, Subscribers: 50},
+		{Name: "1 publisher to 200", Publishers: 1, Subscribers: 200},
 		{Name: "meeting of 10, all to all", Publishers: 10, Meeting: true},
+		{Name: "100 audio rooms of 2", Publishers: 2, Meeting: true, Rooms: 100, Audio: true},
 	}
 }
 
@@ -38,6 +42,8 @@ type Options struct {
 	Duration  time.Duration // of the measured part of each; default 10 s
 	Bitrate   int           // of each camera, in bit/s; default 1.5 Mbit/s
 	Engine    string        // media.Config.Engine; default "auto"
+	Profile   string        // file for a CPU profile of the engine; empty: none
+	Heap      string        // file for a heap profile of it at the end; empty: none
 	// Progress is told what is going on, a line at a time; nil: nobody is.
 	Progress func(string)
 }
@@ -50,7 +56,7 @@ type Result struct {
 	Load        time.Duration // of this process: a slow tool would show
 	Elapsed     time.Duration
 	Subscribers int           // connections that receive
-	Memory      int           // bytes of the engine's process at most
+	Memory      int           // bytes of the engine's process, resident at the end
 	Frames      int           // whole frames that arrived
 	Damaged     int           // frames that did not, or not whole
 	Lost        int           // packets that never arrived
@@ -100,7 +106,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 
 // measure plays one scenario.
 func measure(ctx context.Context, s Scenario, o Options) (r Result, err error) {
-	e, err := startEngine(ctx, o.Engine)
+	e, err := startEngine(ctx, o)
 	if err != nil {
 		return r, err
 	}
@@ -124,6 +130,9 @@ func measure(ctx context.Context, s Scenario, o Options) (r Result, err error) {
 	}
 	after, err := e.usage()
 	if err != nil {
+		return r, err
+	}
+	if _, err := e.call(request{Op: "heap", File: o.Heap}); err != nil && o.Heap != "" {
 		return r, err
 	}
 	r = Result{

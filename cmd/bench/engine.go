@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
+	"runtime/pprof"
 	"time"
 
 	"dragoman/bridge"
@@ -17,6 +19,37 @@ import (
 
 // variable marks the engine's process, and says which engine it is to be.
 const variable = "DRAGOMAN_BENCH_ENGINE"
+
+// profileVariable names the file for its CPU profile.
+const profileVariable = "DRAGOMAN_BENCH_PROFILE"
+
+// profile begins a CPU profile, if there is a file for it.
+func profile(file string) (stop func(), err error) {
+	if file == "" {
+		return func() {}, nil
+	}
+	f, err := os.Create(file)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		_ = f.Close()
+	}, nil
+}
+
+// heap writes a heap profile.
+func heap(file string) error {
+	runtime.GC()
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	return errors.Join(pprof.Lookup("heap").WriteTo(f, 0), f.Close())
+}
 
 // Engine runs the engine, until its standard input ends, if this process was
 // started for that. Otherwise it returns false at once.
@@ -29,10 +62,11 @@ func Engine() (ran bool, err error) {
 
 // request is a line to the engine's process, and reply a line back.
 type request struct {
-	Op   string // "publish", "subscribe", "accept" or "usage"
+	Op   string // "publish", "subscribe", "accept", "usage" or "heap"
 	Peer int
 	Pubs []bridge.PublicationID
 	SDP  string
+	File string
 }
 
 type reply struct {
@@ -56,6 +90,11 @@ type served struct {
 }
 
 func serve(kind string, in io.Reader, out io.Writer) error {
+	stop, err := profile(os.Getenv(profileVariable))
+	if err != nil {
+		return err
+	}
+	defer stop()
 	e, err := media.New(media.Config{UDP: "127.0.0.1:0", MaxBitrate: 10_000_000, Engine: kind})
 	if err != nil {
 		return err
@@ -88,6 +127,11 @@ func (s *served) do(r request) (reply, error) {
 		return s.offer(ctx, r)
 	case "accept":
 		return reply{}, s.peers[r.Peer].Accept(ctx, bridge.SDP(r.SDP))
+	case "heap":
+		if r.File == "" {
+			return reply{}, nil
+		}
+		return reply{}, heap(r.File)
 	case "usage":
 		return reply{Usage: usage{CPU: cpu(), Memory: memory(), Packets: s.engine.Stats().PacketsOut}}, nil
 	}
@@ -125,13 +169,13 @@ type process struct {
 	r   *json.Decoder
 }
 
-func startEngine(ctx context.Context, kind string) (*process, error) {
+func startEngine(ctx context.Context, o Options) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
 	cmd := exec.CommandContext(ctx, self)
-	cmd.Env = append(os.Environ(), variable+"="+kind)
+	cmd.Env = append(os.Environ(), variable+"="+o.Engine, profileVariable+"="+o.Profile)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {

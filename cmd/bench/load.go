@@ -24,12 +24,33 @@ type load struct {
 const settled = 30 * time.Second
 
 func (l *load) build(ctx context.Context, s Scenario) error {
-	ctx, cancel := context.WithTimeout(ctx, settled+time.Duration(s.Publishers+s.Subscribers)*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, settled+time.Duration(max(s.Rooms, 1)*(s.Publishers+s.Subscribers))*time.Second)
 	defer cancel()
+	watcher := mediatest.NewClient(mediatest.Config{FPS: 1, Bitrate: 8000})
+	l.clients = append(l.clients, watcher)
+	for range max(s.Rooms, 1) {
+		if err := l.room(ctx, s, watcher); err != nil {
+			return err
+		}
+	}
+	for _, p := range l.receivers {
+		kind := "video"
+		if s.Audio {
+			kind = "audio"
+		}
+		if err := p.WaitPackets(ctx, "", kind, 5); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// room makes the connections of one room.
+func (l *load) room(ctx context.Context, s Scenario, watcher *mediatest.Client) error {
 	var pubs []bridge.PublicationID
 	for range s.Publishers {
 		id := bridge.NewPublicationID()
-		if err := l.publish(ctx, id); err != nil {
+		if err := l.publish(ctx, id, !s.Audio); err != nil {
 			return fmt.Errorf("publish: %w", err)
 		}
 		pubs = append(pubs, id)
@@ -43,29 +64,22 @@ func (l *load) build(ctx context.Context, s Scenario) error {
 			wanted = append(wanted, slices.Delete(slices.Clone(pubs), i, i+1))
 		}
 	}
-	watcher := mediatest.NewClient(mediatest.Config{FPS: 1, Bitrate: 8000})
-	l.clients = append(l.clients, watcher)
 	for _, ids := range wanted {
 		if err := l.subscribe(ctx, watcher, ids); err != nil {
 			return fmt.Errorf("subscribe: %w", err)
 		}
 	}
-	for _, p := range l.receivers {
-		if err := p.WaitVideo(ctx, "", 5); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 
-func (l *load) publish(ctx context.Context, id bridge.PublicationID) error {
+func (l *load) publish(ctx context.Context, id bridge.PublicationID, video bool) error {
 	c := mediatest.NewClient(mediatest.Config{Bitrate: l.bitrate, NoCandidates: true})
 	l.clients = append(l.clients, c)
 	p, err := c.Peer()
 	if err != nil {
 		return err
 	}
-	if err := p.Publish(true, true); err != nil {
+	if err := p.Publish(true, video); err != nil {
 		return err
 	}
 	l.senders = append(l.senders, p)

@@ -53,7 +53,6 @@ type Down struct {
 
 	out  Packet
 	head [maxDescriptor]byte
-	copy []byte // of a packet that is repeated
 }
 
 // segment is a stretch of packets that are all renumbered in the same way.
@@ -87,7 +86,7 @@ type DownConfig struct {
 func NewDown(cfg DownConfig) *Down {
 	d := &Down{
 		ssrc: cfg.SSRC, rate: int64(cfg.Rate), sound: cfg.Sound, writer: cfg.Writer,
-		credit: maxCredit, copy: make([]byte, slotSize), blank: blanker{frame: cfg.Blank},
+		credit: maxCredit, blank: blanker{frame: cfg.Blank},
 	}
 	d.lastOut = 1<<32 | uint64(rand.N(1<<15))
 	d.lastTS = rand.Uint32()

@@ -83,7 +83,8 @@ func newLayer(s *Source, spec Spec) *Layer {
 	if spec.Codec != Sound {
 		size = ringVideo
 	}
-	l.ring, l.line = newRing(size), timeline{clock: s.clock, rate: int64(spec.Rate)}
+	l.ring.init(size)
+	l.line = timeline{clock: s.clock, rate: int64(spec.Rate)}
 	l.downs.Store(&[]*Down{})
 	return l
 }

@@ -227,8 +227,10 @@ func (d *Down) catchUp(l *Layer, now int64) bool {
 		return false
 	}
 	var p packet
+	room := l.ring.borrow()
+	defer l.ring.pool.Put(room)
 	for seq := from; seq <= to; seq++ {
-		if !l.fetch(seq, &p, d.copy) {
+		if !l.fetch(seq, &p, room[:]) {
 			return d.current == l
 		}
 		if seq == from {
@@ -251,19 +253,28 @@ func (d *Down) Repeat(seqs []uint16) int {
 		return 0
 	}
 	n := 0
-	var p packet
 	for _, seq := range seqs {
 		out := d.lastOut + uint64(int64(int16(seq-uint16(d.lastOut))))
 		s, in := d.sent(out)
-		if s == nil || d.credit == 0 || !s.layer.fetch(in, &p, d.copy) {
-			continue
+		if s != nil && d.credit > 0 && d.again(s, in) {
+			n++
 		}
-		d.credit--
-		before := d.counts.Bytes
-		d.send(s, &p, SendTime(p.at), true)
-		d.counts.RepeatedBytes += d.counts.Bytes - before
-		n++
 	}
 	d.counts.Repeated += uint64(n)
 	return n
+}
+
+// again repeats a packet, if it is still there.
+func (d *Down) again(s *segment, in uint64) bool {
+	var p packet
+	room := s.layer.ring.borrow()
+	defer s.layer.ring.pool.Put(room)
+	if !s.layer.fetch(in, &p, room[:]) {
+		return false
+	}
+	d.credit--
+	before := d.counts.Bytes
+	d.send(s, &p, SendTime(p.at), true)
+	d.counts.RepeatedBytes += d.counts.Bytes - before
+	return true
 }

@@ -1,5 +1,7 @@
 package forward
 
+import "sync"
+
 // packet is a received packet in a ring.
 type packet struct {
 	seq     uint64 // extended: the low 16 bits are on the wire
@@ -28,10 +30,22 @@ type ring struct {
 	slots []packet
 	mask  uint64
 	slab  []byte
+	pool  sync.Pool // of *slot, for packets that are copied
 }
 
-func newRing(size int) ring {
-	return ring{slots: make([]packet, size), mask: uint64(size - 1)}
+// slot is room for a payload.
+type slot [slotSize]byte
+
+// borrow returns room for a copy, which goes back to the pool.
+func (r *ring) borrow() *slot {
+	if b, ok := r.pool.Get().(*slot); ok {
+		return b
+	}
+	return new(slot)
+}
+
+func (r *ring) init(size int) {
+	r.slots, r.mask = make([]packet, size), uint64(size-1)
 }
 
 // slot returns the place of a sequence number, whoever is in it.
