@@ -6,10 +6,12 @@ GO      ?= go
 BIN     := bin/dragoman
 LINT    := $(GO) tool -modfile=.ci/lint/go.mod golangci-lint
 FUZZ    ?= 10s
+LIVEKIT := bin/livekit-server
+BENCH   ?= --rounds 3
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FAST    := $(shell $(GO) list ./... 2>/dev/null | grep -v -e /e2e/browser)
 
-.PHONY: run build test test-fast bench lint fmt fuzz demo chromium postgresql clean help
+.PHONY: run build test test-fast bench profile lint fmt fuzz demo chromium postgresql clean help
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -28,9 +30,17 @@ test: chromium postgresql ## everything that must hold, with the race detector, 
 test-fast: postgresql ## the same without the browser
 	$(GO) test -race -timeout 10m $(FAST)
 
-bench: build ## measure forwarding: packets per CPU-second, allocations
+bench: build $(LIVEKIT) ## measure forwarding beside a LiveKit server, and the parts by themselves (BENCH="--duration 3s" is short)
 	$(GO) test -run '^$$' -bench . -benchmem ./bridge/... ./media/...
-	$(BIN) bench
+	$(BIN) bench --livekit $(LIVEKIT) $(BENCH)
+
+profile: build ## show where forwarding spends its time, as a flame graph in the browser
+	$(BIN) bench --scenario "1 publisher to 200" --profile bin/cpu.prof
+	$(GO) tool pprof -http 127.0.0.1:0 $(BIN) bin/cpu.prof
+
+$(LIVEKIT): e2e/livekitd/go.mod
+	@echo "building a LiveKit server, which takes some minutes the first time"
+	$(GO) build -C e2e/livekitd -o $(CURDIR)/$@ github.com/livekit/livekit-server/cmd/server
 
 lint: ## hold the bar of CONTRIBUTING.md
 	$(LINT) run ./...

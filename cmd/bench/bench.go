@@ -7,10 +7,12 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -44,6 +46,8 @@ type Options struct {
 	Engine    string        // media.Config.Engine; default "auto"
 	Profile   string        // file for a CPU profile of the engine; empty: none
 	Heap      string        // file for a heap profile of it at the end; empty: none
+	LiveKit   string        // binary of a LiveKit server to compare with; empty: none
+	Rounds    int           // of everything, one after the other; default 1
 	// Progress is told what is going on, a line at a time; nil: nobody is.
 	Progress func(string)
 }
@@ -51,7 +55,8 @@ type Options struct {
 // Result is what one scenario has shown.
 type Result struct {
 	Scenario    Scenario
-	Forwarded   uint64        // packets to subscribers
+	Subject     string        // "dragoman" or "livekit"
+	Received    uint64        // packets that subscribers got
 	CPU         time.Duration // of the engine's process, user and system
 	Load        time.Duration // of this process: a slow tool would show
 	Elapsed     time.Duration
@@ -62,6 +67,7 @@ type Result struct {
 	Lost        int           // packets that never arrived
 	Median      time.Duration // from camera to subscriber, whole frames
 	Worst       time.Duration // 99th percentile of that
+	Join        time.Duration // median, from asking to the first whole frame; 0: not measured
 }
 
 // PacketsPerSecond is how many packets a second of CPU forwards.
@@ -69,10 +75,13 @@ func (r Result) PacketsPerSecond() float64 {
 	if r.CPU == 0 {
 		return 0
 	}
-	return float64(r.Forwarded) / r.CPU.Seconds()
+	return float64(r.Received) / r.CPU.Seconds()
 }
 
-// Report is what all scenarios have shown.
+// perMillion is the CPU time of a million packets, in seconds.
+func (r Result) perMillion() float64 { return r.CPU.Seconds() * 1e6 / float64(max(r.Received, 1)) }
+
+// Report is what all scenarios have shown, the medians of all rounds.
 type Report []Result
 
 // Run measures. It needs a process of its own for the engine: see Engine.
@@ -92,26 +101,64 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	if o.Progress == nil {
 		o.Progress = func(string) {}
 	}
+	subjects := map[string]func() (subject, error){
+		ours: func() (subject, error) { return startEngine(ctx, o) },
+	}
+	order := []string{ours}
+	if o.LiveKit != "" {
+		subjects[theirs] = func() (subject, error) { return startLiveKit(ctx, o.LiveKit) }
+		order = append(order, theirs)
+	}
 	var all Report
 	for _, s := range o.Scenarios {
-		o.Progress(s.Name + " …")
-		r, err := measure(ctx, s, o)
-		if err != nil {
-			return all, fmt.Errorf("bench %s: %w", s.Name, err)
+		rounds := map[string][]Result{}
+		for n := range max(o.Rounds, 1) {
+			for _, name := range order {
+				o.Progress(fmt.Sprintf("%s, %s, round %d …", s.Name, name, n+1))
+				r, err := measure(ctx, s, o, subjects[name])
+				if err != nil {
+					return all, fmt.Errorf("bench %s, %s: %w", s.Name, name, err)
+				}
+				r.Subject = name
+				rounds[name] = append(rounds[name], r)
+			}
 		}
-		all = append(all, r)
+		for _, name := range order {
+			all = append(all, median(rounds[name]))
+		}
 	}
 	return all, nil
 }
 
+// What is measured.
+const (
+	ours   = "dragoman"
+	theirs = "livekit"
+)
+
+// median takes the round whose packets cost the median, and the median of each of
+// what else varies.
+func median(all []Result) Result {
+	middle := func(less func(a, b Result) int) Result {
+		slices.SortFunc(all, less)
+		return all[len(all)/2]
+	}
+	r := middle(func(a, b Result) int { return cmp.Compare(a.perMillion(), b.perMillion()) })
+	r.Median = middle(func(a, b Result) int { return cmp.Compare(a.Median, b.Median) }).Median
+	r.Worst = middle(func(a, b Result) int { return cmp.Compare(a.Worst, b.Worst) }).Worst
+	r.Join = middle(func(a, b Result) int { return cmp.Compare(a.Join, b.Join) }).Join
+	r.Memory = middle(func(a, b Result) int { return cmp.Compare(a.Memory, b.Memory) }).Memory
+	return r
+}
+
 // measure plays one scenario.
-func measure(ctx context.Context, s Scenario, o Options) (r Result, err error) {
-	e, err := startEngine(ctx, o)
+func measure(ctx context.Context, s Scenario, o Options, begin func() (subject, error)) (r Result, err error) {
+	e, err := begin()
 	if err != nil {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, e.stop()) }()
-	l := &load{engine: e, bitrate: o.Bitrate}
+	l := &load{subject: e, bitrate: o.Bitrate}
 	defer l.close()
 	if err := l.build(ctx, s); err != nil {
 		return r, err
@@ -122,7 +169,7 @@ func measure(ctx context.Context, s Scenario, o Options) (r Result, err error) {
 		return r, err
 	}
 	l.reset()
-	own, begin := cpu(), time.Now()
+	own, started := cpu(), time.Now()
 	select {
 	case <-time.After(o.Duration):
 	case <-ctx.Done():
@@ -132,36 +179,58 @@ func measure(ctx context.Context, s Scenario, o Options) (r Result, err error) {
 	if err != nil {
 		return r, err
 	}
-	if _, err := e.call(request{Op: "heap", File: o.Heap}); err != nil && o.Heap != "" {
-		return r, err
+	if p, ok := e.(*process); ok && o.Heap != "" {
+		if _, err := p.call(request{Op: "heap", File: o.Heap}); err != nil {
+			return r, err
+		}
 	}
 	r = Result{
-		Scenario: s, Elapsed: time.Since(begin), Load: cpu() - own,
-		Forwarded: after.Packets - before.Packets, CPU: after.CPU - before.CPU,
+		Scenario: s, Elapsed: time.Since(started), Load: cpu() - own,
+		CPU:    after.CPU - before.CPU,
 		Memory: after.Memory, Subscribers: len(l.receivers),
 	}
 	l.judge(&r)
-	if r.Frames == 0 {
-		return r, errors.New("no frame arrived")
+	if r.Received == 0 {
+		return r, errors.New("nothing arrived")
 	}
 	return r, nil
 }
 
-// WriteTo writes a table.
+// WriteTo writes a table, with the ratios of ours to theirs where both were
+// measured.
 func (r Report) WriteTo(w io.Writer) (int64, error) {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 8, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(t, "scenario\tpackets/s\tengine CPU\tpackets per CPU-second\tCPU-s per million\tframe p50\tp99\tlost\tKiB per subscriber\tload CPU\t")
-	for _, x := range r {
+	_, _ = fmt.Fprintln(t, "scenario\t\tpackets/s\tengine CPU\tCPU-s per million\tframe p50\tp99\tfirst frame\tlost\tKiB per subscriber\tload CPU\t")
+	for i, x := range r {
 		seconds := x.Elapsed.Seconds()
-		_, _ = fmt.Fprintf(t, "%s\t%.0f\t%.0f %%\t%.0f\t%.1f\t%s\t%s\t%d\t%d\t%.0f %%\t\n",
-			x.Scenario.Name, float64(x.Forwarded)/seconds, 100*x.CPU.Seconds()/seconds, x.PacketsPerSecond(),
-			x.CPU.Seconds()*1e6/float64(max(x.Forwarded, 1)), x.Median.Round(10*time.Microsecond), x.Worst.Round(10*time.Microsecond),
-			x.Lost, x.Memory>>10/max(x.Subscribers, 1), 100*x.Load.Seconds()/seconds)
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%.0f\t%.0f %%\t%.1f\t%s\t%s\t%s\t%d\t%d\t%.0f %%\t\n",
+			x.Scenario.Name, x.Subject, float64(x.Received)/seconds, 100*x.CPU.Seconds()/seconds, x.perMillion(),
+			short(x.Median), short(x.Worst), short(x.Join), x.Lost, x.Memory>>10/max(x.Subscribers, 1), 100*x.Load.Seconds()/seconds)
+		if i > 0 && r[i-1].Scenario == x.Scenario {
+			o := r[i-1]
+			_, _ = fmt.Fprintf(t, "\tratio\t\t\t%s\t%s\t%s\t%s\t\t%s\t\t\n",
+				ratio(o.perMillion(), x.perMillion()), ratio(float64(o.Median), float64(x.Median)), ratio(float64(o.Worst), float64(x.Worst)),
+				ratio(float64(o.Join), float64(x.Join)), ratio(float64(o.Memory), float64(x.Memory)))
+		}
 	}
 	if err := t.Flush(); err != nil {
 		return 0, err
 	}
 	n, err := io.WriteString(w, b.String())
 	return int64(n), err
+}
+
+func short(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return d.Round(10 * time.Microsecond).String()
+}
+
+func ratio(a, b float64) string {
+	if a == 0 || b == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.2f", a/b)
 }

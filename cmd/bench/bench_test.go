@@ -36,7 +36,7 @@ func TestRun(t *testing.T) {
 	}
 	for i, subscribers := range []int{3, 3} {
 		x := r[i]
-		if x.Subscribers != subscribers || x.Forwarded < 200 || x.CPU <= 0 || x.PacketsPerSecond() <= 0 ||
+		if x.Subscribers != subscribers || x.Received < 200 || x.CPU <= 0 || x.PacketsPerSecond() <= 0 ||
 			x.Frames < 60 || x.Damaged > 0 || x.Median <= 0 || x.Worst < x.Median || x.Memory < 1<<20 {
 			t.Errorf("%+v", x)
 		}
@@ -49,6 +49,21 @@ func TestRun(t *testing.T) {
 		t.Errorf("table:\n%s", b.String())
 	}
 	t.Logf("\n%s", b.String())
+}
+
+func TestMedian(t *testing.T) {
+	of := func(cpu, p50, p99 time.Duration) Result {
+		return Result{Received: 1e6, CPU: cpu, Median: p50, Worst: p99}
+	}
+	m := median([]Result{of(3, 10, 50), of(1, 30, 70), of(2, 20, 60)})
+	if m.CPU != 2 || m.Median != 20 || m.Worst != 60 {
+		t.Errorf("%+v", m)
+	}
+	r := Report{{Subject: ours, Received: 1e6, CPU: time.Second, Median: 1}, {Subject: theirs, Received: 1e6, CPU: 4 * time.Second, Median: 2}}
+	var b strings.Builder
+	if _, err := r.WriteTo(&b); err != nil || !strings.Contains(b.String(), "0.25") || !strings.Contains(b.String(), "0.50") {
+		t.Error(b.String(), err)
+	}
 }
 
 func TestEngineIsNotAskedFor(t *testing.T) {

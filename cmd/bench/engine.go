@@ -15,6 +15,7 @@ import (
 
 	"dragoman/bridge"
 	"dragoman/media"
+	"dragoman/media/mediatest"
 )
 
 // variable marks the engine's process, and says which engine it is to be.
@@ -78,9 +79,8 @@ type reply struct {
 
 // usage is what the engine's process has used.
 type usage struct {
-	CPU     time.Duration
-	Memory  int // bytes
-	Packets uint64
+	CPU    time.Duration
+	Memory int // bytes
 }
 
 // served is the engine's process.
@@ -133,7 +133,7 @@ func (s *served) do(r request) (reply, error) {
 		}
 		return reply{}, heap(r.File)
 	case "usage":
-		return reply{Usage: usage{CPU: cpu(), Memory: memory(), Packets: s.engine.Stats().PacketsOut}}, nil
+		return reply{Usage: usage{CPU: cpu(), Memory: memory()}}, nil
 	}
 	return reply{}, fmt.Errorf("no operation %q", r.Op)
 }
@@ -161,12 +161,58 @@ func (s *served) offer(ctx context.Context, r request) (reply, error) {
 	return reply{Peer: len(s.peers) - 1, SDP: string(offer)}, err
 }
 
-// process is the engine's process as seen from here.
+// process is the engine's process as seen from here. It implements subject.
 type process struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	w   *json.Encoder
-	r   *json.Decoder
+	cmd   *exec.Cmd
+	in    io.WriteCloser
+	w     *json.Encoder
+	r     *json.Decoder
+	rooms map[int][]bridge.PublicationID
+}
+
+// publish implements subject.
+func (p *process) publish(ctx context.Context, c *mediatest.Client, room int, s Scenario) (*mediatest.Peer, error) {
+	peer, err := c.Peer()
+	if err != nil {
+		return nil, err
+	}
+	if err := peer.Publish(true, !s.Audio); err != nil {
+		return nil, err
+	}
+	id := bridge.NewPublicationID()
+	p.rooms[room] = append(p.rooms[room], id)
+	return peer, p.connect(ctx, peer, request{Op: "publish", Pubs: []bridge.PublicationID{id}})
+}
+
+// subscribe implements subject.
+func (p *process) subscribe(ctx context.Context, c *mediatest.Client, room, who int) (*mediatest.Peer, error) {
+	peer, err := c.Peer()
+	if err != nil {
+		return nil, err
+	}
+	var ids []bridge.PublicationID
+	for i, id := range p.rooms[room] {
+		if i != who {
+			ids = append(ids, id)
+		}
+	}
+	return peer, p.connect(ctx, peer, request{Op: "subscribe", Pubs: ids})
+}
+
+// connect negotiates an offer of the engine's.
+func (p *process) connect(ctx context.Context, peer *mediatest.Peer, r request) error {
+	offer, err := p.call(r)
+	if err != nil {
+		return err
+	}
+	answer, err := peer.Answer(ctx, offer.SDP)
+	if err != nil {
+		return err
+	}
+	if _, err := p.call(request{Op: "accept", Peer: offer.Peer, SDP: answer}); err != nil {
+		return err
+	}
+	return peer.WaitConnected(ctx)
 }
 
 func startEngine(ctx context.Context, o Options) (*process, error) {
@@ -188,7 +234,7 @@ func startEngine(ctx context.Context, o Options) (*process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the engine: %w", err)
 	}
-	return &process{cmd: cmd, in: in, w: json.NewEncoder(in), r: json.NewDecoder(bufio.NewReader(out))}, nil
+	return &process{cmd: cmd, in: in, w: json.NewEncoder(in), r: json.NewDecoder(bufio.NewReader(out)), rooms: map[int][]bridge.PublicationID{}}, nil
 }
 
 func (p *process) call(r request) (reply, error) {

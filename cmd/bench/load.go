@@ -6,13 +6,24 @@ import (
 	"slices"
 	"time"
 
-	"dragoman/bridge"
 	"dragoman/media/mediatest"
 )
 
+// subject is what is measured.
+type subject interface {
+	// publish connects a client that publishes in a room.
+	publish(ctx context.Context, c *mediatest.Client, room int, s Scenario) (*mediatest.Peer, error)
+	// subscribe connects one that gets all that is published there, but for what it
+	// publishes itself: who counts the publishers of the room, -1: none of them.
+	subscribe(ctx context.Context, c *mediatest.Client, room, who int) (*mediatest.Peer, error)
+	usage() (usage, error)
+	stop() error
+}
+
 // load is the synthetic clients of a scenario.
 type load struct {
-	engine    *process
+	subject   subject
+	joins     []time.Duration // from asking for a picture to a whole one
 	bitrate   int
 	clients   []*mediatest.Client
 	senders   []*mediatest.Peer
@@ -28,8 +39,8 @@ func (l *load) build(ctx context.Context, s Scenario) error {
 	defer cancel()
 	watcher := mediatest.NewClient(mediatest.Config{FPS: 1, Bitrate: 8000})
 	l.clients = append(l.clients, watcher)
-	for range max(s.Rooms, 1) {
-		if err := l.room(ctx, s, watcher); err != nil {
+	for i := range max(s.Rooms, 1) {
+		if err := l.room(ctx, s, i, watcher); err != nil {
 			return err
 		}
 	}
@@ -46,69 +57,46 @@ func (l *load) build(ctx context.Context, s Scenario) error {
 }
 
 // room makes the connections of one room.
-func (l *load) room(ctx context.Context, s Scenario, watcher *mediatest.Client) error {
-	var pubs []bridge.PublicationID
+func (l *load) room(ctx context.Context, s Scenario, room int, watcher *mediatest.Client) error {
 	for range s.Publishers {
-		id := bridge.NewPublicationID()
-		if err := l.publish(ctx, id, !s.Audio); err != nil {
+		c := mediatest.NewClient(mediatest.Config{Bitrate: l.bitrate, NoCandidates: true})
+		l.clients = append(l.clients, c)
+		p, err := l.subject.publish(ctx, c, room, s)
+		if err != nil {
 			return fmt.Errorf("publish: %w", err)
 		}
-		pubs = append(pubs, id)
+		l.senders = append(l.senders, p)
 	}
-	var wanted [][]bridge.PublicationID
-	for range s.Subscribers {
-		wanted = append(wanted, pubs)
-	}
+	who := slices.Repeat([]int{-1}, s.Subscribers)
 	if s.Meeting {
-		for i := range pubs {
-			wanted = append(wanted, slices.Delete(slices.Clone(pubs), i, i+1))
+		for i := range s.Publishers {
+			who = append(who, i)
 		}
 	}
-	for _, ids := range wanted {
-		if err := l.subscribe(ctx, watcher, ids); err != nil {
+	for _, w := range who {
+		begin := time.Now()
+		p, err := l.subject.subscribe(ctx, watcher, room, w)
+		if err != nil {
 			return fmt.Errorf("subscribe: %w", err)
+		}
+		l.receivers = append(l.receivers, p)
+		if !s.Audio && s.Publishers == 1 {
+			l.joins = append(l.joins, firstFrame(ctx, p, begin))
 		}
 	}
 	return nil
 }
 
-func (l *load) publish(ctx context.Context, id bridge.PublicationID, video bool) error {
-	c := mediatest.NewClient(mediatest.Config{Bitrate: l.bitrate, NoCandidates: true})
-	l.clients = append(l.clients, c)
-	p, err := c.Peer()
-	if err != nil {
-		return err
+// firstFrame waits for a picture, but not for ever: a server may have too much to
+// do.
+func firstFrame(ctx context.Context, p *mediatest.Peer, begin time.Time) time.Duration {
+	const patience = 3 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if p.WaitVideo(ctx, "", 1) != nil {
+		return patience
 	}
-	if err := p.Publish(true, video); err != nil {
-		return err
-	}
-	l.senders = append(l.senders, p)
-	return l.connect(ctx, p, request{Op: "publish", Pubs: []bridge.PublicationID{id}})
-}
-
-func (l *load) subscribe(ctx context.Context, c *mediatest.Client, ids []bridge.PublicationID) error {
-	p, err := c.Peer()
-	if err != nil {
-		return err
-	}
-	l.receivers = append(l.receivers, p)
-	return l.connect(ctx, p, request{Op: "subscribe", Pubs: ids})
-}
-
-// connect negotiates an offer of the engine's.
-func (l *load) connect(ctx context.Context, p *mediatest.Peer, r request) error {
-	offer, err := l.engine.call(r)
-	if err != nil {
-		return err
-	}
-	answer, err := p.Answer(ctx, offer.SDP)
-	if err != nil {
-		return err
-	}
-	if _, err := l.engine.call(request{Op: "accept", Peer: offer.Peer, SDP: answer}); err != nil {
-		return err
-	}
-	return p.WaitConnected(ctx)
+	return time.Since(begin)
 }
 
 func (l *load) all() []*mediatest.Peer { return append(slices.Clone(l.senders), l.receivers...) }
@@ -131,12 +119,17 @@ func (l *load) judge(r *Result) {
 			r.Frames += now.Frames - was.Frames
 			r.Damaged += now.Broken - was.Broken + now.Undecodable - was.Undecodable
 			r.Lost += now.Lost - was.Lost
+			r.Received += uint64(now.Packets - was.Packets)
 		}
 		delays = append(delays, p.Delays()...)
 	}
 	slices.Sort(delays)
 	if n := len(delays); n > 0 {
 		r.Median, r.Worst = delays[n/2], delays[n*99/100]
+	}
+	slices.Sort(l.joins)
+	if n := len(l.joins); n > 0 {
+		r.Join = l.joins[n/2]
 	}
 }
 

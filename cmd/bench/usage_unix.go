@@ -3,10 +3,7 @@
 package bench
 
 import (
-	"fmt"
-	"os"
 	"runtime"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -24,13 +21,8 @@ func cpu() time.Duration {
 // not tell, it is the most that it ever had, which may include the process that has
 // started this one.
 func memory() int {
-	if status, err := os.ReadFile("/proc/self/status"); err == nil {
-		for line := range strings.Lines(string(status)) {
-			var kib int
-			if n, _ := fmt.Sscanf(line, "VmRSS: %d kB", &kib); n == 1 {
-				return kib << 10
-			}
-		}
+	if n := resident("/proc/self/status"); n > 0 {
+		return n
 	}
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {

@@ -52,6 +52,8 @@ func benchCommand() *cobra.Command {
 	f := c.Flags()
 	f.DurationVar(&options.Duration, "duration", 0, "how long each scenario is measured (default 10s)")
 	f.IntVar(&options.Bitrate, "bitrate", 0, "of each camera, in bit/s (default 1500000)")
+	f.StringVar(&options.LiveKit, "livekit", "", "binary of a LiveKit server to compare with")
+	f.IntVar(&options.Rounds, "rounds", 0, "how often everything is measured, for medians (default 1)")
 	f.StringVar(&options.Profile, "profile", "", "file for a CPU profile of the engine")
 	f.StringVar(&options.Heap, "heap", "", "file for a heap profile of the engine, at the end")
 	f.StringVar(&options.Engine, "engine", "", "media.engine: auto or portable (default auto)")
