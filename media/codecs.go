@@ -3,6 +3,7 @@ package media
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pion/webrtc/v4"
@@ -177,6 +178,31 @@ func mediaEngine(names []string) (*webrtc.MediaEngine, error) {
 		}
 	}
 	return m, nil
+}
+
+// repairTypes returns the payload types of retransmissions of what a client takes
+// as f. There are none where we have not told it their SSRC.
+func repairTypes(a agreed, f forward.Formats) (out forward.Formats) {
+	for i := range out {
+		out[i] = forward.NoFormat
+	}
+	for _, c := range a.theirs.Codecs {
+		of, is := repaired(c)
+		for i := range out {
+			if is && a.line.out.repair != 0 && f[i] == of {
+				out[i] = c.Type
+			}
+		}
+	}
+	return out
+}
+
+// repaired returns the payload type that a codec retransmits (RFC 4588, 8.6),
+// false if it does no such thing.
+func repaired(c sdp.Codec) (uint8, bool) {
+	apt, is := strings.CutPrefix(c.Params, "apt=")
+	of, err := strconv.ParseUint(apt, 10, 7)
+	return uint8(of), is && err == nil && strings.EqualFold(c.Name, "rtx")
 }
 
 // payloadTypes returns under which payload types a client takes our formats. A

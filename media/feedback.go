@@ -115,7 +115,7 @@ func (o *outgoing) obey(packet rtcp.Packet, now int64) {
 			o.down.WantKey(now)
 		}
 	case *rtcp.TransportLayerNack:
-		o.down.Repeat(expand(r.Nacks))
+		o.down.Repeat(expand(r.Nacks), now)
 	}
 }
 
@@ -149,15 +149,15 @@ func (f *feedback) loss(ssrc uint32, reports []rtcp.ReceptionReport) {
 }
 
 // judge tells the estimator how much is lost: what clients report, or what they
-// asked us to repeat. Repairs have the same SSRC, so that reports hide what was
-// repaired in time.
+// asked us to repeat. Repairs that have the same SSRC hide what was lost from
+// reports.
 func (f *feedback) judge(now int64) {
 	var packets, repeated uint64
 	for _, o := range *f.outs.Load() {
 		if o.kind == video {
 			c := o.down.Stats()
 			packets += c.Packets
-			repeated += c.Repeated
+			repeated += c.Repeated - c.Retransmitted
 		}
 	}
 	sent, again := packets-f.before.packets, repeated-f.before.repeated

@@ -97,7 +97,8 @@ func (p *peer) sender(l *line) (err error) {
 			return fmt.Errorf("add a sender: %w", err)
 		}
 	}
-	out.begin(uint32(sender.GetParameters().Encodings[0].SSRC))
+	encoding := sender.GetParameters().Encodings[0]
+	out.begin(uint32(encoding.SSRC), uint32(encoding.RTX.SSRC))
 	l.out = out
 	p.attach(l, l.send)
 	return nil
@@ -127,7 +128,7 @@ func (p *peer) restrict(l *line) {
 		f := &formats[i]
 		same := slices.ContainsFunc(known, func(n int) bool { return formats[n].name == f.name })
 		if f.kind == l.kind && f.allowed(p.cfg.Codecs) && (len(known) == 0 || same) {
-			all = append(all, f.parameters()[0])
+			all = append(all, f.parameters()...)
 		}
 	}
 	if len(all) > 0 {
@@ -208,7 +209,7 @@ func (p *peer) wireLines(offer bool) (all []wireLine) {
 			}
 		}
 		if l.out != nil {
-			w.ssrc = l.out.down.SSRC()
+			w.ssrc, w.repair = l.out.down.SSRC(), l.out.repair
 		}
 		all = append(all, w)
 	}

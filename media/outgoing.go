@@ -14,6 +14,7 @@ type outgoing struct {
 	kind       webrtc.RTPCodecType
 	stream, id string
 	down       *forward.Down
+	repair     uint32 // SSRC of retransmissions; 0: none
 	writer     rtpWriter
 	track      *forward.Track // nil: carries nothing
 	up         bool           // live has been told the down
@@ -30,11 +31,12 @@ func newOutgoing(p *peer, kind webrtc.RTPCodecType, s *send) *outgoing {
 	return o
 }
 
-// begin makes the stream with the SSRC that Pion has chosen.
-func (o *outgoing) begin(ssrc uint32) {
+// begin makes the stream with the SSRCs that Pion has chosen, for packets and for
+// retransmissions, of which there may be none.
+func (o *outgoing) begin(ssrc, repair uint32) {
 	cfg := forward.DownConfig{SSRC: ssrc, Rate: 48000, Sound: o.kind == audio, Writer: &o.writer}
 	if o.kind == video {
-		cfg.Rate = 90000
+		cfg.Rate, cfg.Repair, o.repair = 90000, repair, repair
 		if o.p.cfg.Placeholder {
 			cfg.Blank = o.p.e.blank
 		}
@@ -86,7 +88,9 @@ func (o *outgoing) agree(a agreed, now int64) {
 		Level: extensionID(a.answer, uriLevel),
 		Time:  extensionID(a.answer, uriTime),
 	})
-	o.down.SetFormats(payloadTypes(a.theirs.Codecs))
+	f := payloadTypes(a.theirs.Codecs)
+	o.down.SetFormats(f)
+	o.down.SetRepairs(repairTypes(a, f))
 	if o.track != nil {
 		o.track.Update(now)
 	}

@@ -2,8 +2,6 @@ package media
 
 import (
 	"slices"
-	"strconv"
-	"strings"
 
 	"dragoman/media/sdp"
 )
@@ -103,12 +101,11 @@ func (r *route) learn(ours, answer []sdp.Codec) {
 		}
 	}
 	for _, c := range ours {
-		apt, is := strings.CutPrefix(c.Params, "apt=")
-		of, err := strconv.ParseUint(apt, 10, 7)
-		if !is || err != nil || !strings.EqualFold(c.Name, "rtx") || !r.payloads[of].ok {
+		of, is := repaired(c)
+		if !is || !r.payloads[of].ok {
 			continue
 		}
-		r.payloads[c.Type&0x7f] = payload{ok: true, format: r.payloads[of].format, rtx: true, apt: uint8(of)}
+		r.payloads[c.Type&0x7f] = payload{ok: true, format: r.payloads[of].format, rtx: true, apt: of}
 	}
 	for _, c := range answer {
 		r.nack = r.nack || slices.Contains(c.Feedback, "nack")

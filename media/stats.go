@@ -15,6 +15,7 @@ type Stats struct {
 	PacketsIn, BytesIn   uint64
 	PacketsOut, BytesOut uint64 // bytes of payload
 	Repeated             uint64 // packets that subscribers got a second time
+	Retransmitted        uint64 // of Repeated, in streams of their own
 	NACKsIn, NACKsOut    uint64 // packets asked for, by subscribers and by us
 	Lost                 uint64 // packets of publishers that never came
 	KeyFrameRequests     uint64 // to publishers
@@ -51,6 +52,7 @@ func (s *Stats) add(o Stats) {
 	s.PacketsOut += o.PacketsOut
 	s.BytesOut += o.BytesOut
 	s.Repeated += o.Repeated
+	s.Retransmitted += o.Retransmitted
 	s.NACKsIn += o.NACKsIn
 	s.NACKsOut += o.NACKsOut
 	s.Lost += o.Lost
@@ -121,6 +123,7 @@ func (p *peer) counts() (s Stats) {
 		s.PacketsOut += c.Packets
 		s.BytesOut += c.Bytes
 		s.Repeated += c.Repeated
+		s.Retransmitted += c.Retransmitted
 		s.NACKsIn += c.Nacked
 		s.Placeholders += c.Blanks
 		s.Dropped.Padding += c.Skipped

@@ -19,6 +19,7 @@ type wireLine struct {
 	mid        string
 	recv, send bool
 	ssrc       uint32   // of what is sent
+	repair     uint32   // of its retransmissions; 0: there are none
 	rids       []string // layers that an offer asks for, lowest first
 }
 
@@ -83,15 +84,17 @@ func (p *peer) candidatesOf(m *sdp.MediaDescription) {
 // edit makes an m-line say what is meant.
 func (l wireLine) edit(m *sdp.MediaDescription) {
 	sort(m)
-	own := strconv.FormatUint(uint64(l.ssrc), 10)
+	own, repair := strconv.FormatUint(uint64(l.ssrc), 10), strconv.FormatUint(uint64(l.repair), 10)
 	m.Attributes = slices.DeleteFunc(m.Attributes, func(a sdp.Attribute) bool {
 		switch a.Key {
-		case "sendrecv", "sendonly", "recvonly", "inactive", "mid", "ssrc-group":
-			return true // of ssrc groups there is only FID, and nothing is retransmitted so
+		case "sendrecv", "sendonly", "recvonly", "inactive", "mid":
+			return true
+		case "ssrc-group":
+			return !l.send || l.repair == 0 || a.Value != "FID "+own+" "+repair
 		case "msid":
 			return !l.send
 		case "ssrc":
-			return !l.send || !strings.HasPrefix(a.Value, own+" ")
+			return !l.send || !strings.HasPrefix(a.Value, own+" ") && (l.repair == 0 || !strings.HasPrefix(a.Value, repair+" "))
 		case "rtcp-fb", "extmap":
 			// We number our packets for nobody; without, clients estimate by REMB.
 			return !l.recv && (strings.HasSuffix(a.Value, " transport-cc") || strings.HasSuffix(a.Value, " "+uriTransport))

@@ -23,6 +23,7 @@ type rtpWriter struct {
 	ids    forward.Extensions
 	buf    []byte
 	own    *srtp.SendStream
+	repair *srtp.SendStream // of retransmissions
 	flow   port.Flow
 	stream webrtc.TrackLocalWriter
 	pion   *pionHeader // nil: nothing was written through Pion
@@ -70,9 +71,6 @@ func (w *rtpWriter) seal(p *forward.Packet) error {
 	if ts, ok := w.flow.Dropped(); ok && ts == p.TS {
 		return forward.ErrCongested // the frame is damaged
 	}
-	if w.own == nil {
-		w.own = w.link.send.Load().Stream(w.ssrc)
-	}
 	out, _ := p.Out.(*port.Batch)
 	if to.path != nil {
 		out = nil
@@ -91,7 +89,7 @@ func (w *rtpWriter) seal(p *forward.Packet) error {
 		n := len(b)
 		payload = p.AppendPayload(b)[n:]
 	}
-	if b = w.own.Seal(b, payload); b == nil {
+	if b = w.encrypter(p.SSRC).Seal(b, payload); b == nil {
 		return errClosed()
 	}
 	err := w.link.write(b, to, out, &w.flow)
@@ -99,6 +97,18 @@ func (w *rtpWriter) seal(p *forward.Packet) error {
 		return forward.ErrCongested
 	}
 	return err
+}
+
+// encrypter returns the state of an SSRC.
+func (w *rtpWriter) encrypter(ssrc uint32) *srtp.SendStream {
+	at := &w.own
+	if ssrc != w.ssrc {
+		at = &w.repair
+	}
+	if *at == nil {
+		*at = w.link.send.Load().Stream(ssrc)
+	}
+	return *at
 }
 
 // pass writes through Pion.

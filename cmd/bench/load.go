@@ -35,7 +35,7 @@ type load struct {
 const settled = 30 * time.Second
 
 func (l *load) build(ctx context.Context, s Scenario) error {
-	ctx, cancel := context.WithTimeout(ctx, settled+time.Duration(max(s.Rooms, 1)*(s.Publishers+s.Subscribers))*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, settled+time.Duration(max(s.Rooms, 1)*(s.Publishers+s.Subscribers))*4*time.Second)
 	defer cancel()
 	watcher := mediatest.NewClient(mediatest.Config{FPS: 1, Bitrate: 8000})
 	l.clients = append(l.clients, watcher)

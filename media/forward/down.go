@@ -3,6 +3,7 @@ package forward
 import (
 	"math/rand/v2"
 	"sync"
+	"time"
 )
 
 // NoFormat stands in Down.Formats for a format that was not negotiated.
@@ -25,6 +26,7 @@ type Down struct {
 	// Guards what follows. It is contended only while feedback is answered.
 	mu       sync.Mutex
 	formats  Formats
+	repairs  Formats // payload types of retransmissions (RFC 4588)
 	live     bool
 	mismatch bool
 	target   string // rid of the best layer to send; empty: the best there is
@@ -51,8 +53,12 @@ type Down struct {
 	blank  blanker
 	counts DownStats
 
-	out  Packet
-	head [maxDescriptor]byte
+	repair    uint32 // SSRC of retransmissions; 0: packets are repeated as they were
+	repairSeq uint16
+	repeats   *[repeatsSize]repeat // nil: nothing was ever asked for again
+	out       Packet
+	head      [maxDescriptor]byte
+	original  [2 + maxDescriptor]byte // head of a retransmission
 }
 
 // segment is a stretch of packets that are all renumbered in the same way.
@@ -65,7 +71,20 @@ type segment struct {
 	shift    shift
 }
 
+// repeat is a packet that was sent again.
+type repeat struct {
+	out   uint64
+	at    int64
+	tries int
+}
+
 const (
+	repeatsSize = 256
+	// repeatGap is the least time until a packet is repeated once more; it doubles with
+	// every time, because some clients ask on for what has come long ago.
+	repeatGap  = int64(20 * time.Millisecond)
+	maxRepeats = 9
+
 	maxSegments = 64
 	maxCredit   = 256
 	// jump is a step between sequence numbers that means a new beginning.
@@ -77,6 +96,7 @@ type DownConfig struct {
 	SSRC   uint32
 	Rate   int // of the RTP clock, in Hz
 	Sound  bool
+	Repair uint32 // SSRC of retransmissions; 0: none
 	Writer Writer
 	Blank  []byte // frame to show while there is no picture; nil: none
 }
@@ -86,13 +106,13 @@ type DownConfig struct {
 func NewDown(cfg DownConfig) *Down {
 	d := &Down{
 		ssrc: cfg.SSRC, rate: int64(cfg.Rate), sound: cfg.Sound, writer: cfg.Writer,
-		credit: maxCredit, blank: blanker{frame: cfg.Blank},
+		credit: maxCredit, repair: cfg.Repair, repairSeq: uint16(rand.N(1 << 15)), blank: blanker{frame: cfg.Blank},
 	}
 	d.lastOut = 1<<32 | uint64(rand.N(1<<15))
 	d.lastTS = rand.Uint32()
 	d.out.SSRC = cfg.SSRC
 	for i := range d.formats {
-		d.formats[i] = NoFormat
+		d.formats[i], d.repairs[i] = NoFormat, NoFormat
 	}
 	return d
 }
@@ -105,6 +125,14 @@ func (d *Down) SetFormats(f Formats) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.formats = f
+}
+
+// SetRepairs sets the payload types of retransmissions, by the format of what they
+// repeat. Without, packets are repeated as they were.
+func (d *Down) SetRepairs(f Formats) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.repairs = f
 }
 
 // SetLive says whether the transport is up and the client receives.

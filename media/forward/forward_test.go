@@ -232,7 +232,7 @@ func TestCongestion(t *testing.T) {
 			// What was dropped can still be repaired.
 			out.packets = nil
 			first := uint16(d.lastOut) - 3
-			if n := d.Repeat([]uint16{first + 1, first + 2}); n != 2 {
+			if n := d.Repeat([]uint16{first + 1, first + 2}, 0); n != 2 {
 				t.Errorf("%d of 2 packets repeated", n)
 			}
 		})
@@ -255,10 +255,31 @@ func TestRepairsAreBounded(t *testing.T) {
 		for i := range uint16(100) {
 			seqs = append(seqs, last-i)
 		}
-		n += d.Repeat(seqs)
+		n += d.Repeat(seqs, 0)
 	}
 	if n > maxCredit {
 		t.Errorf("%d packets for one who asks for everything again and again", n)
+	}
+}
+
+// Who asks for the same packet on and on gets it ever more seldom.
+func TestRepeatsGetSeldom(t *testing.T) {
+	track, src := NewTrack(), NewSource(newSink(), &Clock{})
+	track.Feed(src, 0)
+	l := video(src, "")
+	var out record
+	d := subscribed(track, &out, 0)
+	for seq := range uint16(10) {
+		l.Push(rtp{seq: seq, payload: vp8Frame{begins: true, key: seq == 0, body: "x"}.payload()}.header(t), Arrival{At: int64(seq) * ms})
+	}
+	var times []int64
+	for now := int64(0); now < 20_000; now += 5 {
+		if d.Repeat([]uint16{uint16(d.lastOut) - 3}, now*ms) == 1 {
+			times = append(times, now)
+		}
+	}
+	if want := []int64{0, 20, 60, 140, 300, 620, 1260, 2540, 5100}; !slices.Equal(times, want) {
+		t.Errorf("repeated at %v, not %v", times, want)
 	}
 }
 

@@ -6,6 +6,7 @@ type DownStats struct {
 	KeyFrames      uint64
 	Repeated       uint64 // of Packets, for NACKs
 	RepeatedBytes  uint64 // of Bytes
+	Retransmitted  uint64 // of Repeated, in a stream of their own (RFC 4588)
 	Nacked         uint64 // that the client asked for
 	Skipped        uint64 // padding that was left out
 	Blanks         uint64 // still pictures
@@ -33,7 +34,11 @@ func (d *Down) Report(now int64) (ts, packets, octets uint32, ok bool) {
 	if d.current != nil {
 		ts = d.current.when(now) + d.now.ts
 	}
-	return ts, uint32(d.counts.Packets), uint32(d.counts.Bytes), true
+	c := &d.counts
+	if d.repair == 0 {
+		return ts, uint32(c.Packets), uint32(c.Bytes), true
+	}
+	return ts, uint32(c.Packets - c.Repeated), uint32(c.Bytes - c.RepeatedBytes), true
 }
 
 // WantKey passes on a subscriber's wish for a key frame.

@@ -154,18 +154,7 @@ func (d *Down) sent(out uint64) (s *segment, in uint64) {
 // is repeated, does not count as the last.
 func (d *Down) send(s *segment, p *packet, time uint32, late bool) {
 	o := &d.out
-	out := uint64(int64(p.seq) + s.delta)
-	o.Marker, o.PT, o.Seq, o.TS = p.marker, s.pt, uint16(out), p.ts+s.ts
-	o.Level, o.HasLevel, o.Time, o.Padding = p.level, p.heard, time, 0
-	o.Head, o.Body = nil, p.payload()
-	if p.n == 0 {
-		o.Padding = max(p.pad, 1)
-	}
-	v := &p.picture.vp8
-	if v.size > 0 && (s.shift != (shift{}) || v.narrow()) {
-		o.Head = v.rewrite(d.head[:], o.Body, s.shift)
-		o.Body = o.Body[v.size:]
-	}
+	out := d.compose(s, p, time)
 	d.follow(s, p, out)
 	if !late {
 		d.lastAt, d.open, d.tail = p.at, !p.marker, 0
@@ -181,6 +170,25 @@ func (d *Down) send(s *segment, p *packet, time uint32, late bool) {
 		}
 	}
 	d.write(p.picture.begins && !d.sound)
+}
+
+// compose makes the packet in d.out, with the numbers of its segment. It returns
+// its number.
+func (d *Down) compose(s *segment, p *packet, time uint32) uint64 {
+	o := &d.out
+	out := uint64(int64(p.seq) + s.delta)
+	o.Marker, o.PT, o.Seq, o.TS = p.marker, s.pt, uint16(out), p.ts+s.ts
+	o.Level, o.HasLevel, o.Time, o.Padding = p.level, p.heard, time, 0
+	o.Head, o.Body = nil, p.payload()
+	if p.n == 0 {
+		o.Padding = max(p.pad, 1)
+	}
+	v := &p.picture.vp8
+	if v.size > 0 && (s.shift != (shift{}) || v.narrow()) {
+		o.Head = v.rewrite(d.head[:], o.Body, s.shift)
+		o.Body = o.Body[v.size:]
+	}
+	return out
 }
 
 // follow remembers the highest numbers that were ever sent.
@@ -203,7 +211,9 @@ func (d *Down) write(key bool) {
 	if err := d.writer.Write(o); err != nil {
 		if errors.Is(err, ErrCongested) {
 			d.counts.Congested++
-			d.cut, d.cutTS = !d.sound, o.TS
+			if o.SSRC == d.ssrc {
+				d.cut, d.cutTS = !d.sound, o.TS
+			}
 			return
 		}
 		d.counts.Failed++
@@ -243,9 +253,10 @@ func (d *Down) catchUp(l *Layer, now int64) bool {
 }
 
 // Repeat answers a NACK with the packets that are still there. It reports how
-// many it wrote. They are the same as before to the last bit, with the time at which
-// they were sent first, because they are encrypted with the same numbers.
-func (d *Down) Repeat(seqs []uint16) int {
+// many it wrote. Where retransmissions have not been negotiated, they are the same as
+// before to the last bit, with the time at which they were sent first, because they
+// are encrypted with the same numbers.
+func (d *Down) Repeat(seqs []uint16, now int64) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.counts.Nacked += uint64(len(seqs))
@@ -256,7 +267,10 @@ func (d *Down) Repeat(seqs []uint16) int {
 	for _, seq := range seqs {
 		out := d.lastOut + uint64(int64(int16(seq-uint16(d.lastOut))))
 		s, in := d.sent(out)
-		if s != nil && d.credit > 0 && d.again(s, in) {
+		if s != nil && d.credit > 0 && d.due(out, now) && d.again(s, in, now) {
+			r := &d.repeats[out%repeatsSize]
+			r.at = now
+			r.tries++
 			n++
 		}
 	}
@@ -264,8 +278,20 @@ func (d *Down) Repeat(seqs []uint16) int {
 	return n
 }
 
+// due reports whether a packet should be sent again, being asked for.
+func (d *Down) due(out uint64, now int64) bool {
+	if d.repeats == nil {
+		d.repeats = new([repeatsSize]repeat)
+	}
+	r := &d.repeats[out%repeatsSize]
+	if r.out != out {
+		*r = repeat{out: out}
+	}
+	return r.tries == 0 || r.tries < maxRepeats && now-r.at >= repeatGap<<(r.tries-1)
+}
+
 // again repeats a packet, if it is still there.
-func (d *Down) again(s *segment, in uint64) bool {
+func (d *Down) again(s *segment, in uint64, now int64) bool {
 	var p packet
 	room := s.layer.ring.borrow()
 	defer s.layer.ring.pool.Put(room)
@@ -274,7 +300,31 @@ func (d *Down) again(s *segment, in uint64) bool {
 	}
 	d.credit--
 	before := d.counts.Bytes
-	d.send(s, &p, SendTime(p.at), true)
+	if pt, ok := d.repairType(s); ok && p.n > 0 {
+		d.retransmit(s, &p, pt, now)
+	} else {
+		d.send(s, &p, SendTime(p.at), true)
+	}
 	d.counts.RepeatedBytes += d.counts.Bytes - before
 	return true
+}
+
+// repairType returns the payload type that packets of a segment are retransmitted
+// with.
+func (d *Down) repairType(s *segment) (uint8, bool) {
+	at := s.layer.Format
+	pt := d.repairs[at]
+	return pt, d.repair != 0 && pt != NoFormat && d.formats[at] == s.pt
+}
+
+// retransmit sends a packet in the stream of retransmissions (RFC 4588, 4).
+func (d *Down) retransmit(s *segment, p *packet, pt uint8, now int64) {
+	o := &d.out
+	seq := d.compose(s, p, SendTime(now))
+	o.Head = append(append(d.original[:0], byte(seq>>8), byte(seq)), o.Head...)
+	o.PT, o.SSRC, o.Seq = pt, d.repair, d.repairSeq
+	d.repairSeq++
+	d.counts.Retransmitted++
+	d.write(false)
+	o.SSRC = d.ssrc
 }

@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -24,7 +25,13 @@ type storm struct {
 	arrived map[uint64]string // what it has
 	high    uint64
 	first   uint64
+
+	repairs   int // retransmissions
+	repairSeq uint16
 }
+
+// stormRepair is the SSRC of retransmissions.
+const stormRepair = 0xf00e
 
 // late is a packet that comes later than those behind it.
 type late struct {
@@ -45,23 +52,36 @@ func (s *storm) Began(*Source, *Layer) {}
 
 // Write implements Writer: the subscriber's side.
 func (s *storm) Write(p *Packet) error {
+	payload := append(append([]byte(nil), p.Head...), p.Body...)
+	number, again := p.Seq, p.SSRC == stormRepair
+	if again {
+		if p.PT != 101 || s.repairs > 0 && p.Seq != s.repairSeq+1 {
+			s.t.Fatalf("retransmission %d of type %d after %d", p.Seq, p.PT, s.repairSeq)
+		}
+		s.repairs++
+		s.repairSeq = p.Seq
+		number, payload = binary.BigEndian.Uint16(payload), payload[2:]
+	} else if p.PT != 100 || p.SSRC != 0xf00d {
+		s.t.Fatalf("packet of %x, type %d", p.SSRC, p.PT)
+	}
 	lost := s.high != 0 && s.rnd.Float64() < 0.2 // nobody misses what was before the first
 	if s.high == 0 {
 		s.high = 1<<32 | uint64(p.Seq)
 		s.first = s.high
 	}
-	seq := s.high + uint64(int64(int16(p.Seq-uint16(s.high))))
+	seq := s.high + uint64(int64(int16(number-uint16(s.high))))
 	// It is encrypted with its number, so that it may never be another one.
 	wire := string(p.AppendTo(nil, Extensions{Level: 1, Time: 2}))
-	if was, twice := s.wire[seq]; twice && was != wire {
+	if was, twice := s.wire[seq]; twice && was != wire && !again {
 		s.t.Fatalf("number %d was %x and is %x", seq, was, wire)
 	}
-	s.wire[seq] = wire
+	if !again {
+		s.wire[seq] = wire
+	}
 	if lost {
 		return nil
 	}
 	s.high = max(s.high, seq)
-	payload := append(append([]byte(nil), p.Head...), p.Body...)
 	what := "padding"
 	if d := describe(payload); d.size > 0 {
 		what = fmt.Sprintf("%s pid %d marker %v", payload[d.size:], d.pid, p.Marker)
@@ -134,7 +154,7 @@ func (s *storm) repair() {
 		}
 	}
 	if len(nack) > 0 && s.rnd.IntN(5) == 0 {
-		s.down.Repeat(nack[:min(len(nack), 40)])
+		s.down.Repeat(nack[:min(len(nack), 40)], s.now)
 	}
 }
 
@@ -152,6 +172,12 @@ func TestStorm(t *testing.T) {
 			track.Feed(src, s.now)
 			s.layers = [2]*Layer{video(src, "a"), video(src, "b")}
 			s.down = subscribed(track, s, s.now)
+			if rtx := seed%2 == 1; rtx {
+				s.down.repair = stormRepair
+				f := s.down.repairs
+				f[4] = 101
+				s.down.SetRepairs(f)
+			}
 			for n := range 600 {
 				if n%50 == 0 {
 					s.down.Aim([]string{"a", "b"}[n/50%2], false)
