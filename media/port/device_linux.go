@@ -90,10 +90,11 @@ func listen(addr string, n, buffer int) ([]device, *net.UDPAddr, error) {
 	local, _ := first.LocalAddr().(*net.UDPAddr)
 	conns := []*net.UDPConn{first}
 	share := func(fd uintptr) error { return unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) }
-	if n > 1 {
-		if err := controlled(first, share); err != nil {
-			return nil, nil, errors.Join(fmt.Errorf("share a port: %w", err), first.Close())
-		}
+	if err := controlled(first, probe); err != nil {
+		return nil, nil, errors.Join(err, first.Close())
+	}
+	if controlled(first, share) != nil {
+		n = 1 // the port cannot be shared; one loop does
 	}
 	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
 		return errors.Join(c.Control(func(fd uintptr) { err = share(fd) }), err)
@@ -114,6 +115,17 @@ func listen(addr string, n, buffer int) ([]device, *net.UDPAddr, error) {
 		all = append(all, s)
 	}
 	return all, local, nil
+}
+
+// probe finds out whether the system has the calls at all: it may be an emulation
+// of Linux, or forbid them.
+func probe(fd uintptr) error {
+	for _, call := range []uintptr{unix.SYS_RECVMMSG, unix.SYS_SENDMMSG} {
+		if _, _, errno := unix.Syscall6(call, fd, 0, 0, unix.MSG_DONTWAIT, 0, 0); errno == unix.ENOSYS || errno == unix.EPERM {
+			return fmt.Errorf("%w: system call %d: %w", errors.ErrUnsupported, call, errno)
+		}
+	}
+	return nil
 }
 
 func closeAll(conns []*net.UDPConn) error {
