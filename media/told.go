@@ -8,7 +8,8 @@ import (
 // Told returns the UDP addresses that clients are told for media, and the local
 // address that stands behind each.
 func (e *Engine) Told() map[netip.AddrPort]netip.AddrPort {
-	at, ok := e.udp.LocalAddr().(*net.UDPAddr)
+	udp, _ := e.Addrs()
+	at, ok := udp.(*net.UDPAddr)
 	if !ok {
 		return nil
 	}
