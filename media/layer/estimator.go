@@ -66,9 +66,12 @@ const (
 // A receiver that is sent little reports little: REMB is at most half more than
 // what arrives. So a report well above what is sent is not taken for a limit, and
 // the rate may grow past it; otherwise nobody would ever get back to a higher
-// layer.
+// layer. Nor is one that rises: where suddenly more is sent, a picture after none,
+// the receiver follows by some percent a second, and says less at once if that is
+// too much.
 type Bandwidth struct {
 	rate  float64       // bit/s; 0: no opinion
+	told  float64       // by the last REMB; 0: none
 	moved time.Duration // when rate was touched last
 	cutAt time.Duration
 	sent  meter
@@ -106,7 +109,9 @@ func (b *Bandwidth) Sent(now time.Duration, seq uint16, size int) {
 // REMB implements Estimator.
 func (b *Bandwidth) REMB(now time.Duration, bps int) {
 	told := math.Max(float64(bps), floor)
-	limit := told < 1.1*b.sent.rate(now) // of the path; otherwise of what is sent
+	rises := b.told > 0 && told > b.told
+	b.told = told
+	limit := told < 1.1*b.sent.rate(now) && !rises // of the path; otherwise of what is sent
 	switch {
 	case limit && (told < b.rate || b.rate == 0 || now-b.cutAt >= shaken):
 		b.rate, b.moved = told, now
