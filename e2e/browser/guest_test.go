@@ -40,8 +40,8 @@ type guest struct {
 }
 
 const (
-	patience = time.Minute // ends tests that fail
-	enough   = 20          // frames that were decoded, for a picture to be there
+	patience = 2 * time.Minute // ends tests that fail
+	enough   = 20              // frames that were decoded, for a picture to be there
 )
 
 // enter opens the lobby in a browser of its own and joins.
