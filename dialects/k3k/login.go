@@ -103,10 +103,10 @@ func (d *server) turn(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	all := []turnServer{}
 	if d.env.ICE == nil {
-		return empty(), nil
+		return servers(who, all), nil
 	}
-	var all []turnServer
 	for _, s := range d.env.ICE() {
 		if s.Username != "" && who.Attrs[attrClient] == mustang {
 			continue // it forgets the credentials, and its browser refuses the rest (reference 4.6)
@@ -118,10 +118,17 @@ func (d *server) turn(r *request) (reply, error) {
 		}
 		all = append(all, t)
 	}
-	if len(all) == 0 {
-		return empty(), nil
+	return servers(who, all), nil
+}
+
+// servers is the answer to GET turn. None are an empty body for who has logged in
+// with the web client. The other one reads a list, and does not come in without; a
+// guest may have either, and both read a list (reference 4.6).
+func servers(who bridge.Account, all []turnServer) reply {
+	if len(all) == 0 && !who.ID.IsZero() && who.Attrs[attrClient] != mustang {
+		return empty()
 	}
-	return reply{body: all}, nil
+	return reply{body: all}
 }
 
 // mayTurn returns who asks; a guest with an invite is zero.
