@@ -3,6 +3,7 @@ package k3k
 import (
 	"context"
 	"errors"
+	"time"
 
 	"dragoman/bridge"
 )
@@ -27,8 +28,27 @@ type publication struct {
 	layers []bridge.Layer
 	early  []bridge.Candidate // that came before the connection was made
 	up     bool
-	live   []bridge.PeerTrack // to be told after webrtc_up
+	live   []bridge.PeerTrack // what came or ended before webrtc_up
 	told   bool               // the room knows of it
+
+	received [2]bool // packets come: of sound, of pictures
+	times    int     // that it was told to be up
+	overdue  func()  // takes back the next time
+}
+
+// The client completes a publication as soon as something of it is received. One that
+// was too busy to hear of that is told again.
+const (
+	remindTime = 1500 * time.Millisecond // after it was told, while something is received
+	maxTold    = 4                       // times that it is told
+)
+
+// rest takes back what is to happen later.
+func (p *publication) rest() {
+	if p.overdue != nil {
+		p.overdue()
+		p.overdue = nil
+	}
 }
 
 func (p *publication) key() key { return key{p.t.me.who.ID, p.sort} }
@@ -88,7 +108,8 @@ func (p *publication) open(ctx context.Context) (bridge.SDP, error) {
 		return "", err
 	}
 	old := p.peer
-	p.peer, p.up, p.live = peer, false, nil
+	p.rest()
+	p.peer, p.up, p.live, p.received, p.times = peer, false, nil, [2]bool{}, 0
 	defer p.t.disconnect(old)
 	if err := peer.Receive(p.pub, p.sort.source()); err != nil {
 		return "", err
@@ -136,7 +157,8 @@ func (t *seat) publishComplete(ctx context.Context, q state) error {
 		return err
 	}
 	p.told = true
-	return nil
+	p.rest()
+	return t.queue.done(ctx, p.key())
 }
 
 // declare tells the room what of the stream is on. Both tracks change at once.
@@ -186,6 +208,7 @@ func (p *publication) end(ctx context.Context) error {
 	if p.t.giving[p.sort] == p {
 		delete(p.t.giving, p.sort)
 	}
+	p.rest()
 	p.t.disconnect(p.peer)
 	if p.told {
 		err := p.t.session.Do(ctx, bridge.Unpublish{ID: p.pub})
@@ -215,8 +238,7 @@ func (p *publication) down(ctx context.Context) error {
 	return p.end(ctx)
 }
 
-// changed implements party. webrtc_up comes before media_status: one of the clients
-// waits for the second only after the first (reference 8.3).
+// changed implements party.
 func (p *publication) changed(ctx context.Context, state bridge.PeerState) error {
 	switch state {
 	case bridge.PeerConnected:
@@ -224,32 +246,80 @@ func (p *publication) changed(ctx context.Context, state bridge.PeerState) error
 			return nil
 		}
 		p.up = true
-		if err := p.t.s.say(nsMedia, "webrtc_up", p.key().doc()); err != nil {
+		if err := p.say(); err != nil {
 			return err
 		}
-		live := p.live
-		p.live = nil
-		for _, e := range live {
-			if err := p.track(ctx, e); err != nil {
-				return err
-			}
+		if p.told {
+			return p.t.queue.done(ctx, p.key())
 		}
-		return p.t.queue.done(ctx, p.key())
+		p.t.queue.extend(p.key(), completeTime)
 	case bridge.PeerFailed, bridge.PeerClosed:
 		return p.down(ctx)
 	}
 	return nil
 }
 
+// say tells that the connection is up, and then what comes over it: one of the clients
+// waits for the second only after the first (reference 8.3), and for the first only
+// when its browser has taken the answer, which a busy one does when the connection is
+// up already.
+func (p *publication) say() error {
+	p.times++
+	if err := p.t.s.say(nsMedia, "webrtc_up", p.key().doc()); err != nil {
+		return err
+	}
+	live := p.live
+	p.live = nil
+	for _, e := range live {
+		if err := p.status(e.Track, e.Live); err != nil {
+			return err
+		}
+	}
+	if !p.told && p.times < maxTold {
+		p.overdue = p.t.s.c.After(remindTime, p.remind)
+	}
+	return nil
+}
+
+// remind says it again when it is its turn, unless the client has not been told yet
+// what it waits for.
+func (p *publication) remind(ctx context.Context) error {
+	p.overdue = nil
+	if p.received == [2]bool{} {
+		p.overdue = p.t.s.c.After(remindTime, p.remind)
+		return nil
+	}
+	return p.t.queue.add(ctx, slot{key: p.key(), time: completeTime, open: func(ctx context.Context) error {
+		if p.told {
+			return p.t.queue.done(ctx, p.key())
+		}
+		for i, track := range [...]bridge.Track{bridge.Audio, bridge.Video} {
+			if p.received[i] {
+				p.live = append(p.live, bridge.PeerTrack{Track: track, Live: true})
+			}
+		}
+		return p.say()
+	}})
+}
+
 // track implements party: packets come, or have an end.
 func (p *publication) track(_ context.Context, e bridge.PeerTrack) error {
+	if e.Track == bridge.Video {
+		p.received[1] = e.Live
+	} else {
+		p.received[0] = e.Live
+	}
 	if !p.up {
 		p.live = append(p.live, e)
 		return nil
 	}
+	return p.status(e.Track, e.Live)
+}
+
+func (p *publication) status(track bridge.Track, live bool) error {
 	kind := "audio"
-	if e.Track == bridge.Video {
+	if track == bridge.Video {
 		kind = "video"
 	}
-	return p.t.s.say(nsMedia, "media_status", statusDoc{p.key().doc(), kind, e.Live})
+	return p.t.s.say(nsMedia, "media_status", statusDoc{p.key().doc(), kind, live})
 }

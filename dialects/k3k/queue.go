@@ -11,7 +11,9 @@ import (
 // How long a negotiation keeps others waiting (reference 13.1).
 const (
 	subscribeTime = 500 * time.Millisecond // from an announcement to the subscribe
+	promptTime    = 2 * time.Second        // the same, of a client that asked for the last one
 	connectTime   = 5 * time.Second        // from then on, and from a publish
+	completeTime  = 500 * time.Millisecond // from webrtc_up to publish_complete
 )
 
 // key names a media session: whose, and which of the two.

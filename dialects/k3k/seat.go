@@ -20,6 +20,8 @@ type seat struct {
 	owners  map[bridge.PublicationID]*member // of streams, oneself included
 
 	queue   *queue
+	offered key                     // what was announced last, and is not asked for yet
+	prompt  bool                    // the client asked for the one before
 	peers   map[bridge.PeerID]party // connections of this client
 	giving  map[sort]*publication   // what it sends
 	getting map[key]*subscription   // what it receives
@@ -102,6 +104,7 @@ func (t *seat) announceFirst() (others []key) {
 			case t.queue.current == nil:
 				m.told[sort] = tell(p)
 				t.queue.occupy(k, subscribeTime)
+				t.expect(m, sort)
 			default:
 				others = append(others, k)
 			}
@@ -191,9 +194,11 @@ func (t *seat) disconnect(p bridge.Peer) {
 func (t *seat) end() {
 	t.queue.stop()
 	for _, p := range t.giving {
+		p.rest()
 		t.disconnect(p.peer)
 	}
 	for _, s := range t.getting {
+		s.rest()
 		t.disconnect(s.peer)
 	}
 	t.timer.stop()

@@ -82,6 +82,44 @@ func (t *seat) announce(ctx context.Context, k key) error {
 			return t.queue.done(ctx, k)
 		}
 		m.told[k.sort] = tell(p)
+		t.expect(m, k.sort)
+		return t.update(m)
+	}})
+}
+
+// expect notes that the client may ask now for what it is told of. One that asked for
+// the one before will do so, even if its machine is too busy to do it at once, and a
+// further announcement would take away what it waits for then; some ask when they
+// please, and nobody asks for what is muted.
+func (t *seat) expect(m *member, sort sort) {
+	if told := m.told[sort]; !told.audio && !told.video {
+		return
+	}
+	t.prompt = t.prompt && t.offered == key{}
+	t.offered = key{m.who.ID, sort}
+	if t.prompt {
+		t.queue.extend(t.offered, promptTime)
+	}
+}
+
+// asked is called when the client asks for something.
+func (t *seat) asked(k key) {
+	if t.offered == k {
+		t.offered, t.prompt = key{}, true
+	}
+}
+
+// remind tells a media session once more, when it is its turn. A client that has lost
+// what it waited for asks anew then (reference 13.1); others see nothing new.
+func (t *seat) remind(ctx context.Context, k key) error {
+	if t.queue.waits(k) {
+		return nil
+	}
+	return t.queue.add(ctx, slot{key: k, time: subscribeTime, open: func(ctx context.Context) error {
+		m, s := t.members[k.who], t.getting[k]
+		if m == nil || s == nil || !s.offering {
+			return t.queue.done(ctx, k)
+		}
 		return t.update(m)
 	}})
 }
@@ -107,6 +145,9 @@ func (t *seat) withdraw(ctx context.Context, m *member, sort sort) error {
 		}
 	}
 	delete(m.told, sort)
+	if t.offered == k {
+		t.offered = key{}
+	}
 	if err := t.update(m); err != nil {
 		return err
 	}

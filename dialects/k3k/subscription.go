@@ -3,6 +3,7 @@ package k3k
 import (
 	"context"
 	"errors"
+	"time"
 
 	"dragoman/bridge"
 )
@@ -19,7 +20,19 @@ type subscription struct {
 	offering bool  // the offer is not answered yet
 	up       bool
 	paused   bool
-	sub      int // the wished substream
+	sub      int    // the wished substream
+	overdue  func() // takes back what happens when the offer is not answered
+}
+
+// answerTime is how long a client takes to answer an offer, unless it has lost it.
+const answerTime = 5 * time.Second
+
+// rest takes back what is to happen later.
+func (s *subscription) rest() {
+	if s.overdue != nil {
+		s.overdue()
+		s.overdue = nil
+	}
 }
 
 // sends reports whether everything that a stream has can come over it.
@@ -75,6 +88,7 @@ func (s *subscription) restart(ctx context.Context) (bridge.SDP, error) {
 // get makes a connection for a media session and offers it. It replaces the one
 // that there is.
 func (t *seat) get(ctx context.Context, k key, audio bool) error {
+	t.asked(k)
 	t.queue.occupy(k, connectTime) // one that was not announced just now
 	t.queue.extend(k, connectTime)
 	p, ok := t.members[k.who].stream(k.sort)
@@ -100,6 +114,10 @@ func (t *seat) get(ctx context.Context, k key, audio bool) error {
 		s.prefer(p)
 	}
 	t.getting[k] = s
+	s.overdue = t.s.c.After(answerTime, func(ctx context.Context) error {
+		s.overdue = nil
+		return t.remind(ctx, k)
+	})
 	return t.s.say(nsMedia, "sdp_offer", sdpDoc{offer, k.doc()})
 }
 
@@ -137,6 +155,7 @@ func (s *subscription) answered(ctx context.Context, answer bridge.SDP) error {
 	}
 	if err == nil {
 		s.offering = false
+		s.rest()
 		return nil
 	}
 	s.t.s.c.Log.Info("answer refused", "peer", s.peer.ID(), "err", err)
@@ -207,5 +226,6 @@ func (s *subscription) close() {
 	if s.t.getting[s.key] == s {
 		delete(s.t.getting, s.key)
 	}
+	s.rest()
 	s.t.disconnect(s.peer)
 }
