@@ -55,6 +55,8 @@ func (w *world) act(a act) error {
 			req.Kind = bridge.Service
 		case "user":
 			req.User = bridge.UserID("other:" + a.Who)
+		case "nameless":
+			req.Name = ""
 		case "mute":
 			req.Shows = 0 // no private chat
 		}

@@ -50,9 +50,12 @@ func (t *seat) sendMessage(ctx context.Context, q say) error {
 }
 
 // said tells a chat message. Its sender is told, too.
-func (t *seat) said(_ context.Context, e bridge.Said) error {
+func (t *seat) said(ctx context.Context, e bridge.Said) error {
 	if e.Text == "" {
 		return nil // only what another dialect has added
+	}
+	if err := t.show(ctx, e.From); err != nil {
+		return err
 	}
 	return t.tellSaid(e)
 }

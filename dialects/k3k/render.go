@@ -134,10 +134,20 @@ func (t *seat) joinedBy(_ context.Context, e bridge.Joined) error {
 	if e.P.Kind.Hidden() {
 		return nil
 	}
-	return t.s.say(nsControl, "joined", t.arrival(t.add(e.P)))
+	if nameless(e.P) {
+		t.hold(e.P)
+		return nil
+	}
+	m := newMember(e.P)
+	t.add(m)
+	return t.s.say(nsControl, "joined", t.arrival(m))
 }
 
 func (t *seat) left(ctx context.Context, e bridge.Left) error {
+	if m := t.forget(e.P.ID); m != nil {
+		maps.DeleteFunc(t.owners, func(_ bridge.PublicationID, o *member) bool { return o == m })
+		return nil
+	}
 	m := t.members[e.P.ID]
 	if m == nil {
 		return nil
@@ -178,8 +188,8 @@ func (t *seat) knocked(_ context.Context, e bridge.Knocked) error {
 
 // changed tells somebody anew. Oneself is told of the role and the right to
 // present only (reference 7.3, 8.2).
-func (t *seat) changed(_ context.Context, e bridge.Changed) error {
-	m := t.members[e.P.ID]
+func (t *seat) changed(ctx context.Context, e bridge.Changed) error {
+	m := t.known(e.P.ID)
 	if e.P.ID == t.me.who.ID {
 		return t.regraded(e.P)
 	}
@@ -187,7 +197,13 @@ func (t *seat) changed(_ context.Context, e bridge.Changed) error {
 		return nil
 	}
 	m.take(e.P)
-	return t.update(m)
+	if t.held[e.P.ID] == nil {
+		return t.update(m)
+	}
+	if nameless(e.P) {
+		return nil
+	}
+	return t.show(ctx, e.P.ID)
 }
 
 // take notes a participant anew.

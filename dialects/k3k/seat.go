@@ -18,6 +18,7 @@ type seat struct {
 	members map[bridge.ParticipantID]*member // the others
 	order   []*member                        // the same, oldest first
 	owners  map[bridge.PublicationID]*member // of streams, oneself included
+	held    map[bridge.ParticipantID]*held   // who is not told of yet
 
 	queue   *queue
 	offered key                     // what was announced last, and is not asked for yet
@@ -41,6 +42,7 @@ func newSeat(ctx context.Context, s *speaker, session *bridge.Session, at bridge
 		s: s, session: session, room: at.Room, me: newMember(at.Self),
 		members: map[bridge.ParticipantID]*member{},
 		owners:  map[bridge.PublicationID]*member{},
+		held:    map[bridge.ParticipantID]*held{},
 		queue:   &queue{after: s.c.After},
 		peers:   map[bridge.PeerID]party{},
 		giving:  map[sort]*publication{},
@@ -52,12 +54,16 @@ func newSeat(ctx context.Context, s *speaker, session *bridge.Session, at bridge
 		return nil, err
 	}
 	for _, p := range at.Participants {
-		if !p.Kind.Hidden() {
-			t.add(p)
+		switch {
+		case p.Kind.Hidden():
+		case nameless(p):
+			t.hold(p)
+		default:
+			t.add(newMember(p))
 		}
 	}
 	for _, p := range at.Publications {
-		if m := t.members[p.Owner]; m != nil {
+		if m := t.known(p.Owner); m != nil {
 			m.put(p)
 			t.owners[p.ID] = m
 		}
@@ -68,14 +74,12 @@ func newSeat(ctx context.Context, s *speaker, session *bridge.Session, at bridge
 	return t, nil
 }
 
-func (t *seat) add(p bridge.Participant) *member {
-	m := newMember(p)
-	t.members[p.ID] = m
+func (t *seat) add(m *member) {
+	t.members[m.who.ID] = m
 	t.order = append(t.order, m)
-	if p.Talking {
-		t.focus.start(p.ID)
+	if m.who.Talking {
+		t.focus.start(m.who.ID)
 	}
-	return m
 }
 
 // welcome is the answer to the join, and what follows from it. At most one media
@@ -200,6 +204,9 @@ func (t *seat) end() {
 	for _, s := range t.getting {
 		s.rest()
 		t.disconnect(s.peer)
+	}
+	for _, h := range t.held {
+		h.cancel()
 	}
 	t.timer.stop()
 	t.poll.stop()

@@ -8,7 +8,7 @@ import (
 
 // published notes a stream of somebody.
 func (t *seat) published(ctx context.Context, e bridge.Published) error {
-	m := t.members[e.Pub.Owner]
+	m := t.known(e.Pub.Owner)
 	if m == nil {
 		return nil // one's own, or of somebody whom nobody sees
 	}
@@ -44,6 +44,9 @@ func (t *seat) unpublished(ctx context.Context, e bridge.Unpublished) error {
 
 // review makes the client know what somebody sends.
 func (t *seat) review(ctx context.Context, m *member, sort sort) error {
+	if t.held[m.who.ID] != nil {
+		return nil // later
+	}
 	p, ok := m.stream(sort)
 	told := m.told[sort]
 	k := key{m.who.ID, sort}
