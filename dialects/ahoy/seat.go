@@ -45,13 +45,23 @@ func newSeat(s *speaker, session *bridge.Session, at bridge.Snapshot) *seat {
 	return t
 }
 
+// conferenceName is what members are told that a room is called. The web client lets
+// the extension that shares the screen join by it (4.2), and a room that is not listed
+// is not found by its title.
+func conferenceName(room bridge.Info) string {
+	if room.Title == "" || room.Unlisted {
+		return string(room.ID)
+	}
+	return room.Title
+}
+
 // joined is the response to the join (4.2).
 func (t *seat) joined() *joinResponse {
 	r := &joinResponse{
 		RemainingSeconds: secondsLeft(t.room, time.Now()),
 		Locked:           t.room.Locked,
 		ConferenceID:     string(t.room.ID),
-		ConferenceName:   t.room.Title,
+		ConferenceName:   conferenceName(t.room),
 		Description:      t.room.About,
 		SpeakerID:        t.me.id,
 		MemberID:         t.me.id,
@@ -60,9 +70,6 @@ func (t *seat) joined() *joinResponse {
 		WebRTC:           true,
 		Members:          []memberDoc{},
 		ICEServers:       t.iceServers(),
-	}
-	if r.ConferenceName == "" {
-		r.ConferenceName = r.ConferenceID
 	}
 	if m := t.people[t.room.Speaker]; m != nil {
 		r.SpeakerID = m.id
