@@ -73,8 +73,9 @@ func (f *feedback) arrived(ssrc uint32, seq uint16, now int64) {
 	f.arrivals.any = true
 }
 
-// take acts on what a packet says of one SSRC.
-func (f *feedback) take(ssrc uint32, packet rtcp.Packet) {
+// take acts on what a packet says of one SSRC. via is forward.Arrival.Out of what
+// is repeated.
+func (f *feedback) take(ssrc uint32, packet rtcp.Packet, via any) {
 	now := f.p.e.now()
 	switch r := packet.(type) {
 	case *rtcp.SenderReport:
@@ -96,13 +97,13 @@ func (f *feedback) take(ssrc uint32, packet rtcp.Packet) {
 		f.room.Unlock()
 	default:
 		if out := f.out(ssrc); out != nil {
-			out.obey(packet, now)
+			out.obey(packet, now, via)
 		}
 	}
 }
 
 // obey does what the receiver of a stream asks for.
-func (o *outgoing) obey(packet rtcp.Packet, now int64) {
+func (o *outgoing) obey(packet rtcp.Packet, now int64, via any) {
 	switch r := packet.(type) {
 	case *rtcp.PictureLossIndication:
 		o.down.WantKey(now)
@@ -115,7 +116,7 @@ func (o *outgoing) obey(packet rtcp.Packet, now int64) {
 			o.down.WantKey(now)
 		}
 	case *rtcp.TransportLayerNack:
-		o.down.Repeat(expand(r.Nacks), now)
+		o.down.Repeat(expand(r.Nacks), now, via)
 	}
 }
 

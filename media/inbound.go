@@ -197,12 +197,13 @@ func (c *control) Close() error {
 
 // Write takes a packet. One that concerns several SSRCs comes once for each.
 func (c *control) Write(b []byte) (int, error) {
-	c.p.feedback.read(b, c)
+	c.p.feedback.read(b, c, nil)
 	return len(b), nil
 }
 
-// read takes a compound packet, for one SSRC or for all that it concerns.
-func (f *feedback) read(b []byte, only *control) {
+// read takes a compound packet, for one SSRC or for all that it concerns. What is
+// repeated is sent via forward.Arrival.Out.
+func (f *feedback) read(b []byte, only *control, via any) {
 	packets, err := rtcp.Unmarshal(b)
 	if err != nil {
 		f.malformed.Add(1)
@@ -214,7 +215,7 @@ func (f *feedback) read(b []byte, only *control) {
 			if only != nil && only.ssrc != ssrc || slices.Contains(ssrcs[:i], ssrc) {
 				continue
 			}
-			f.take(ssrc, packet)
+			f.take(ssrc, packet, via)
 		}
 	}
 }

@@ -128,7 +128,7 @@ func (l *link) Packet(b []byte, now int64, out *port.Batch) bool {
 	switch {
 	case l.closed:
 	case port.IsRTCP(b):
-		l.control(b)
+		l.control(b, out)
 	default:
 		l.media(b, now, out)
 	}
@@ -159,13 +159,17 @@ func (l *link) media(b []byte, now int64, out *port.Batch) {
 }
 
 // control takes RTCP.
-func (l *link) control(b []byte) {
+func (l *link) control(b []byte, out *port.Batch) {
 	b, err := l.receive.OpenRTCP(b)
 	if err != nil {
 		l.p.feedback.refuse(err)
 		return
 	}
-	l.p.feedback.read(b, nil)
+	if out == nil {
+		l.p.feedback.read(b, nil, nil)
+		return
+	}
+	l.p.feedback.read(b, nil, out)
 }
 
 // refuse counts a packet that is not from the client, or came before.

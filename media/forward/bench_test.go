@@ -73,7 +73,7 @@ func BenchmarkRepeat(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		d.credit = maxCredit
-		if d.Repeat(seqs, 0) != 1 {
+		if d.Repeat(seqs, 0, nil) != 1 {
 			b.Fatal("not repeated")
 		}
 	}

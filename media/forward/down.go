@@ -84,6 +84,7 @@ const (
 	// every time, because some clients ask on for what has come long ago.
 	repeatGap  = int64(20 * time.Millisecond)
 	maxRepeats = 9
+	fewRepeats = 2
 
 	maxSegments = 64
 	maxCredit   = 256

@@ -232,7 +232,7 @@ func TestCongestion(t *testing.T) {
 			// What was dropped can still be repaired.
 			out.packets = nil
 			first := uint16(d.lastOut) - 3
-			if n := d.Repeat([]uint16{first + 1, first + 2}, 0); n != 2 {
+			if n := d.Repeat([]uint16{first + 1, first + 2}, 0, nil); n != 2 {
 				t.Errorf("%d of 2 packets repeated", n)
 			}
 		})
@@ -255,7 +255,7 @@ func TestRepairsAreBounded(t *testing.T) {
 		for i := range uint16(100) {
 			seqs = append(seqs, last-i)
 		}
-		n += d.Repeat(seqs, 0)
+		n += d.Repeat(seqs, 0, nil)
 	}
 	if n > maxCredit {
 		t.Errorf("%d packets for one who asks for everything again and again", n)
@@ -274,7 +274,7 @@ func TestRepeatsGetSeldom(t *testing.T) {
 	}
 	var times []int64
 	for now := int64(0); now < 20_000; now += 5 {
-		if d.Repeat([]uint16{uint16(d.lastOut) - 3}, now*ms) == 1 {
+		if d.Repeat([]uint16{uint16(d.lastOut) - 3}, now*ms, nil) == 1 {
 			times = append(times, now)
 		}
 	}

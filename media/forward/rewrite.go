@@ -255,20 +255,22 @@ func (d *Down) catchUp(l *Layer, now int64) bool {
 // Repeat answers a NACK with the packets that are still there. It reports how
 // many it wrote. Where retransmissions have not been negotiated, they are the same as
 // before to the last bit, with the time at which they were sent first, because they
-// are encrypted with the same numbers.
-func (d *Down) Repeat(seqs []uint16, now int64) int {
+// are encrypted with the same numbers. out is as in Arrival.
+func (d *Down) Repeat(seqs []uint16, now int64, out any) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.out.Out = out
+	defer func() { d.out.Out = nil }()
 	d.counts.Nacked += uint64(len(seqs))
 	if !d.live {
 		return 0
 	}
 	n := 0
 	for _, seq := range seqs {
-		out := d.lastOut + uint64(int64(int16(seq-uint16(d.lastOut))))
-		s, in := d.sent(out)
-		if s != nil && d.credit > 0 && d.due(out, now) && d.again(s, in, now) {
-			r := &d.repeats[out%repeatsSize]
+		number := d.lastOut + uint64(int64(int16(seq-uint16(d.lastOut))))
+		s, in := d.sent(number)
+		if s != nil && d.credit > 0 && d.due(number, now) && d.again(s, in, now) {
+			r := &d.repeats[number%repeatsSize]
 			r.at = now
 			r.tries++
 			n++
@@ -287,7 +289,13 @@ func (d *Down) due(out uint64, now int64) bool {
 	if r.out != out {
 		*r = repeat{out: out}
 	}
-	return r.tries == 0 || r.tries < maxRepeats && now-r.at >= repeatGap<<(r.tries-1)
+	switch {
+	case r.tries == 0:
+		return true
+	case r.tries >= fewRepeats && d.credit <= maxCredit/2:
+		return false // so that there is something left for what was not repeated yet
+	}
+	return r.tries < maxRepeats && now-r.at >= repeatGap<<(r.tries-1)
 }
 
 // again repeats a packet, if it is still there.

@@ -119,7 +119,7 @@ func (s *stage) step(f []string) {
 		for _, n := range f[1:] {
 			seqs = append(seqs, uint16(number(s.t, n))+s.seq)
 		}
-		s.down.Repeat(seqs, s.now)
+		s.down.Repeat(seqs, s.now, nil)
 	case "blank":
 		s.down.Blank(s.now, 4)
 	case "wait":

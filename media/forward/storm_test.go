@@ -154,7 +154,7 @@ func (s *storm) repair() {
 		}
 	}
 	if len(nack) > 0 && s.rnd.IntN(5) == 0 {
-		s.down.Repeat(nack[:min(len(nack), 40)], s.now)
+		s.down.Repeat(nack[:min(len(nack), 40)], s.now, nil)
 	}
 }
 
