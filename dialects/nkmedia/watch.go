@@ -14,6 +14,7 @@ const (
 	maxWatches = 500             // conferences that a connection looks at
 	lookout    = time.Second     // how often it looks for those that there are not yet
 	settleTime = 2 * time.Second // until a foreign participant is taken for what it seems to be: a listener, nameless
+	partTime   = settleTime / 8  // the same for one whose last stream has ended: whoever goes does it by then
 )
 
 // watch is a hidden seat in a room whose events are those of the conference
@@ -251,10 +252,10 @@ func (w *watch) stop() {
 	clear(w.soon)
 }
 
-// review tells what is different about the members that a participant is: first who
-// they are now, so that nobody is gone for a moment who only begins to send. Who may
-// be just about to send, or to say a name, is given a moment; late says that it is
-// over.
+// review tells what is different about the members that a participant is. Nobody is
+// gone for a moment who stays: who they are now is told before who they are not any
+// more. Who may be just about to send, to go, or to say a name, is given a moment;
+// late says that it is over.
 func (w *watch) review(ctx context.Context, p *person, late bool) error {
 	want, told := p.members(), w.told[p.ID]
 	has := func(all []member, id string) int {
@@ -277,28 +278,32 @@ func (w *watch) review(ctx context.Context, p *person, late bool) error {
 			return err
 		}
 	}
-	w.later(p, soon)
+	wait := settleTime
 	for _, m := range told {
-		if has(want, m.id) < 0 {
-			if err := w.tell("stopped_member", m.body()); err != nil {
-				return err
-			}
+		if has(want, m.id) >= 0 {
+			continue
+		}
+		if soon {
+			kept, wait = append(kept, m), partTime
+		} else if err := w.tell("stopped_member", m.body()); err != nil {
+			return err
 		}
 	}
 	w.told[p.ID] = kept
 	if len(kept) == 0 {
 		delete(w.told, p.ID)
 	}
+	w.later(p, soon, wait)
 	return nil
 }
 
 // later looks at a participant again in a moment, unless it does so already; or it
 // does not any more.
-func (w *watch) later(p *person, wanted bool) {
+func (w *watch) later(p *person, wanted bool, wait time.Duration) {
 	cancel := w.soon[p.ID]
 	switch {
 	case wanted && cancel == nil:
-		w.soon[p.ID] = w.c.After(settleTime, func(ctx context.Context) error {
+		w.soon[p.ID] = w.c.After(wait, func(ctx context.Context) error {
 			delete(w.soon, p.ID)
 			return w.review(ctx, p, true)
 		})
