@@ -75,6 +75,7 @@ func (r *room) started(now time.Time) {
 		return
 	}
 	r.joined = now
+	r.touch()
 	if r.spec.Limit <= 0 {
 		return
 	}
@@ -87,6 +88,7 @@ func (r *room) started(now time.Time) {
 // endAt moves the end of the room; zero: none.
 func (r *room) endAt(t, now time.Time) {
 	r.clock.ends = t
+	r.touch()
 	r.warnNext(now)
 }
 
@@ -108,6 +110,7 @@ func (r *room) warnNext(now time.Time) {
 func (r *room) emptied(now time.Time) {
 	if r.inside == 0 && r.locked {
 		r.locked = false
+		r.touch()
 		r.tell(RoomChanged{Room: r.info()})
 	}
 	if r.inside == 0 && r.waiting == 0 && !r.spec.Keep {

@@ -40,18 +40,18 @@ func TestHistory(t *testing.T) {
 	h := &past{kept: map[bridge.RoomID][]bridge.Said{}}
 	process := func() *bridge.Local {
 		l := bridge.NewLocal(bridge.LocalConfig{History: h})
-		t.Cleanup(func() { must(t, l.Close(context.Background())) })
+		t.Cleanup(func() { fine(t, l.Close(context.Background())) })
 		return l
 	}
 	enter := func(l *bridge.Local, room bridge.RoomID) *bridge.Session {
 		t.Helper()
 		s, err := l.Join(t.Context(), bridge.JoinRequest{Room: room, Create: &bridge.Spec{KeepChat: 5}, Name: "Ann", AtMost: bridge.Moderator, Shows: bridge.ShowsPrivateChat})
-		must(t, err)
+		fine(t, err)
 		return s
 	}
 	say := func(s *bridge.Session, text string) {
 		t.Helper()
-		must(t, s.Do(t.Context(), bridge.Say{ID: bridge.NewMessageID(), Text: text}))
+		fine(t, s.Do(t.Context(), bridge.Say{ID: bridge.NewMessageID(), Text: text}))
 	}
 	texts := func(all []bridge.Said) (out string) {
 		for _, s := range all {
@@ -62,18 +62,18 @@ func TestHistory(t *testing.T) {
 	hall := bridge.Spec{ID: "hall", Keep: true, KeepChat: 2}
 
 	first := process()
-	must(t, first.Create(t.Context(), hall))
+	fine(t, first.Create(t.Context(), hall))
 	s := enter(first, "hall")
 	for _, text := range []string{"1", "2", "3"} {
 		say(s, text)
 	}
-	must(t, s.Do(t.Context(), bridge.Say{ID: bridge.NewMessageID(), To: s.At.Self.ID, Text: "psst"}))
+	fine(t, s.Do(t.Context(), bridge.Say{ID: bridge.NewMessageID(), To: s.At.Self.ID, Text: "psst"}))
 	equal(t, "kept", texts(h.kept["hall"]), "23")
 	say(enter(first, "passing"), "x")
 	equal(t, "of a room that is not kept", len(h.kept["passing"]), 0)
 
 	second := process()
-	must(t, second.Create(t.Context(), hall))
+	fine(t, second.Create(t.Context(), hall))
 	s = enter(second, "hall")
 	equal(t, "chat", texts(s.At.Chat), "23")
 	h.err = bridge.Errorf(bridge.Unavailable, "the database is away")
@@ -82,7 +82,7 @@ func TestHistory(t *testing.T) {
 	h.err = nil
 	say(s, "5")
 	equal(t, "number", enter(second, "hall").At.Chat[1].Number, 5)
-	must(t, s.Do(t.Context(), bridge.ClearChat{}))
+	fine(t, s.Do(t.Context(), bridge.ClearChat{}))
 	equal(t, "cleared", len(h.kept["hall"]), 0)
 
 	h.err = bridge.Errorf(bridge.Unavailable, "the database is away")
@@ -91,7 +91,7 @@ func TestHistory(t *testing.T) {
 	code(t, err, bridge.Unavailable)
 }
 
-func must(t *testing.T, err error) {
+func fine(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

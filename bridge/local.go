@@ -127,6 +127,11 @@ func (l *Local) past(ctx context.Context, s Spec) ([]Said, error) {
 
 // start makes a room and runs it. The mutex is held.
 func (l *Local) start(s Spec, past []Said) (*room, error) {
+	return l.open(s, func(r *room) { r.remember(past) })
+}
+
+// open is start for a room that is not as new as others.
+func (l *Local) open(s Spec, before func(*room)) (*room, error) {
 	if l.closed {
 		return nil, errShutdown()
 	}
@@ -136,8 +141,8 @@ func (l *Local) start(s Spec, past []Said) (*room, error) {
 	r := newRoom(s, l.cfg.Mailbox, l.cfg.Log, &l.count)
 	if l.archived(s) {
 		r.history = l.cfg.History
-		r.remember(past)
 	}
+	before(r)
 	l.rooms[s.ID] = r
 	l.count.rooms.Add(1)
 	r.log.Info("room opened")
@@ -171,15 +176,8 @@ func errNoRoom() error { return Errorf(NotFound, "there is no such room") }
 
 // Lookup tells what may be known of a room. NotFound: there is none.
 func (l *Local) Lookup(ctx context.Context, id RoomID) (Info, error) {
-	r, err := l.find(id)
-	if err != nil {
-		return Info{}, err
-	}
 	var i Info
-	err = r.do(ctx, letter{call: func(r *room) error { i = r.info(); return nil }})
-	if CodeOf(err) == Closed {
-		err = errNoRoom()
-	}
+	err := l.call(ctx, id, func(r *room) error { i = r.info(); return nil })
 	return i, err
 }
 

@@ -33,6 +33,7 @@ func (c Mute) apply(r *room, m *member) error {
 // participant publishes, so that publishing anew is no way around it.
 func (r *room) silence(t *member, src Source, track Track, on bool, by ParticipantID) {
 	t.silenced[src][track] = on
+	r.touch()
 	for _, p := range r.pubOrder {
 		if p.owner != t || p.Source != src {
 			continue
@@ -173,6 +174,7 @@ func (c Kick) apply(r *room, m *member) error {
 			return Errorf(TooMany, "nobody else can be banned from this room")
 		}
 		r.banned[key] = struct{}{}
+		r.touch()
 	}
 	t.kick = Kicked{By: m.byTo(t), Banned: c.Ban, Reason: c.Reason}
 	r.tellOne(t, t.kick)

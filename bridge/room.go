@@ -45,8 +45,11 @@ type room struct {
 	why   Reason // of the end
 	slow  []*member
 
-	history History               // where the chat is kept for the next process; nil: nowhere
-	rest    func(context.Context) // what who gave the command has to do after it; nil: nothing
+	history     History                      // where the chat is kept for the next process; nil: nowhere
+	rest        func(context.Context)        // what who gave the command has to do after it; nil: nothing
+	touched     bool                         // the estate has changed
+	surrendered bool                         // goes on elsewhere: nobody is told of the end
+	hushed      map[ParticipantID][2][2]bool // whom a moderator had silenced in the room that this one was
 }
 
 // member is a seat in a room.
@@ -59,6 +62,7 @@ type member struct {
 	admitted bool        // may Enter
 	silenced [2][2]bool  // by a moderator, per Source and Track
 	lastSaid MessageID
+	since    time.Time // when its client took the seat
 	pubs     int
 	score    int    // of the connection; -1: not known
 	kick     Kicked // what it was told when it was thrown out
@@ -125,6 +129,7 @@ func (r *room) loop(stop <-chan struct{}) {
 		case <-timer.C:
 			r.clock.armed = time.Time{}
 			r.expire(time.Now())
+			r.flush()
 		case <-stop:
 			r.end(ByShutdown)
 		}
@@ -135,6 +140,7 @@ func (r *room) loop(stop <-chan struct{}) {
 
 // serve does what a letter asks for.
 func (r *room) serve(l letter) answer {
+	defer r.flush()
 	if l.call != nil {
 		return answer{err: l.call(r)}
 	}
@@ -159,12 +165,15 @@ func (r *room) end(why Reason) {
 
 // finish tells everybody that the room is over.
 func (r *room) finish() {
+	r.count.participants.Add(-int64(len(r.members)))
+	if r.surrendered {
+		return
+	}
 	r.version++
 	for _, m := range r.order {
 		m.out.Push(Ended{Reason: r.why})
 		m.out.End(Errorf(Closed, "the room has ended"))
 	}
-	r.count.participants.Add(-int64(len(r.members)))
 }
 
 // do posts a letter and waits until it was served. A room that is over answers

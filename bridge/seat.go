@@ -55,17 +55,22 @@ func (s seat) Retake(ctx context.Context, out *Outbox) (Snapshot, error) {
 			return err
 		}
 		at = r.snapshot(s.m)
-		if s.m.admitted {
-			r.tellOne(s.m, Admitted{}) // nothing in the snapshot says so
-		}
-		for _, p := range r.pubOrder {
-			if p.owner == s.m && p.wanted != "" {
-				r.tellOne(s.m, Wanted{ID: p.ID, Layer: p.wanted}) // nor this
-			}
-		}
+		r.remind(s.m)
 		return nil
 	}})
 	return at, err
+}
+
+// remind tells a member what is in no snapshot.
+func (r *room) remind(m *member) {
+	if m.admitted {
+		r.tellOne(m, Admitted{})
+	}
+	for _, p := range r.pubOrder {
+		if p.owner == m && p.wanted != "" {
+			r.tellOne(m, Wanted{ID: p.ID, Layer: p.wanted})
+		}
+	}
 }
 
 // post runs a function in the loop for a seat that may be gone already, with the
@@ -123,6 +128,7 @@ func (r *room) join(ctx context.Context, req JoinRequest, d door, p pass, out *O
 }
 
 func newMember(req JoinRequest, p pass, out *Outbox) *member {
+	now := time.Now()
 	m := &member{
 		Participant: Participant{
 			ID:      req.ID,
@@ -133,7 +139,7 @@ func newMember(req JoinRequest, p pass, out *Outbox) *member {
 			Can:     (p.role.Permissions() | req.Add) &^ req.Without,
 			Dialect: req.Dialect,
 			Shows:   req.Shows,
-			Joined:  time.Now(),
+			Joined:  now,
 			Remote:  req.Remote,
 			Attrs:   maps.Clone(req.Attrs),
 		},
@@ -141,6 +147,7 @@ func newMember(req JoinRequest, p pass, out *Outbox) *member {
 		most:  req.AtMost,
 		extra: req.Add,
 		score: -1,
+		since: now,
 	}
 	if m.ID.IsZero() {
 		m.ID = NewParticipantID()

@@ -38,6 +38,7 @@ func (r *room) setting(m *member, then func(), what *bool, on bool) error {
 		return nil
 	}
 	*what = on
+	r.touch()
 	r.tell(RoomChanged{Room: r.info(), By: m.by()})
 	if then != nil {
 		then()
@@ -55,6 +56,7 @@ func (c SetSecrets) apply(r *room, m *member) error {
 	}
 	r.spec.Secrets = secrets
 	r.door++
+	r.touch()
 	r.tell(RoomChanged{Room: r.info(), By: m.by()})
 	return nil
 }
@@ -91,6 +93,7 @@ func (c Describe) apply(r *room, m *member) error {
 	}
 	if title != r.spec.Title || about != r.spec.About {
 		r.spec.Title, r.spec.About = title, about
+		r.touch()
 		r.tell(RoomChanged{Room: r.info(), By: m.by()})
 	}
 	return nil
@@ -130,6 +133,7 @@ func (c SetMax) apply(r *room, m *member) error {
 	}
 	if c.Max != r.spec.Max {
 		r.spec.Max = c.Max
+		r.touch()
 		r.tell(RoomChanged{Room: r.info(), By: m.by()})
 	}
 	return nil

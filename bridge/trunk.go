@@ -115,6 +115,18 @@ func (t *Trunk) add(p Parcel) {
 	}
 }
 
+// tell adds an event for the node itself.
+func (t *Trunk) tell(e Event) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.lost == nil {
+		t.seal()
+		t.queue = append(t.queue, Parcel{Event: e})
+		t.key = e.key()
+		t.signal()
+	}
+}
+
 // push adds an event for a seat. It always stands: a trunk that is lost keeps its
 // seats. Version is 0 for an event that no other seat is told.
 func (t *Trunk) push(seat uint32, e Event, key string, version uint64) {

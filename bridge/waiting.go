@@ -111,6 +111,7 @@ func (c SetWaitingRoom) apply(r *room, m *member) error {
 		return nil
 	}
 	r.spec.WaitingRoom = c.On
+	r.touch()
 	r.tell(RoomChanged{Room: r.info(), By: m.by()})
 	for _, o := range slices.Clone(r.order) {
 		if !c.On && o.waiting && !o.admitted {

@@ -1,0 +1,116 @@
+package bridge
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+)
+
+// reseatGrace is how long a seat is kept whose client was away already when its node
+// lost the way to the room.
+const reseatGrace = 30 * time.Second
+
+// Rooms returns the ids of all rooms, in no order.
+func (l *Local) Rooms() []RoomID {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Collect(maps.Keys(l.rooms))
+}
+
+// Revive opens a room that another node had, without its people: they are brought by
+// Take. Exists: there is one of that id.
+func (l *Local) Revive(s State) error {
+	spec := s.Estate.Spec
+	if spec.Ends.Before(time.Now()) {
+		spec.Ends = time.Time{} // the estate knows the end
+	}
+	spec, err := prepare(spec, Spec{})
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.rooms[spec.ID] != nil {
+		return Errorf(Exists, "there is such a room already")
+	}
+	_, err = l.open(spec, func(r *room) { r.inherit(s) })
+	return err
+}
+
+// Absorb adds what another room of the same id kept, or what another node knows of
+// the room that was: messages and documents. NotFound: there is no such room.
+func (l *Local) Absorb(ctx context.Context, s State) error {
+	return l.call(ctx, s.Estate.Spec.ID, func(r *room) error {
+		r.absorb(s)
+		return nil
+	})
+}
+
+// Surrender ends a room that goes on elsewhere and returns it. Nobody is told
+// anything: whoever asks for it sees to the seats. NotFound: there is no such room.
+func (l *Local) Surrender(ctx context.Context, id RoomID) (State, error) {
+	var s State
+	err := l.call(ctx, id, func(r *room) error {
+		s = r.state()
+		r.surrendered = true
+		r.end(ByMove)
+		return nil
+	})
+	return s, err
+}
+
+// Take gives a node the seats of its clients, through a trunk, and the room as it is
+// at that moment: all that the trunk carries then is newer. For each claim there is
+// a Link, nil for one whose participant is on another node now. NotFound: there is
+// no such room.
+func (l *Local) Take(ctx context.Context, id RoomID, t *Trunk, claims []Claim) (State, []Link, error) {
+	outs := make([]*Outbox, len(claims))
+	for i, c := range claims {
+		outs[i] = t.Branch(c.Seat)
+	}
+	return l.TakeAll(ctx, id, claims, outs)
+}
+
+// TakeAll is Take for seats whose outboxes, one for each claim, are not of a trunk:
+// those of clients of this process.
+func (l *Local) TakeAll(ctx context.Context, id RoomID, claims []Claim, outs []*Outbox) (State, []Link, error) {
+	var s State
+	links := make([]Link, len(claims))
+	err := l.call(ctx, id, func(r *room) error {
+		taken := make([]*member, len(claims))
+		nowhere := NewTrunk(1) // what comes of the claims themselves is in the state
+		nowhere.Lose(Errorf(Closed, "nobody reads this"))
+		for i, c := range claims {
+			if m, ok := r.claim(c, nowhere.Branch(0)); ok {
+				taken[i], links[i] = m, seat{r, m}
+			}
+		}
+		for i, m := range taken {
+			if m != nil {
+				r.rewatch(m, claims[i].Watches)
+			}
+		}
+		s = r.state()
+		for i, m := range taken {
+			if m != nil && r.members[m.ID] == m && m.since.Equal(claims[i].Since) {
+				m.out = outs[i]
+				r.remind(m)
+			}
+		}
+		return nil
+	})
+	return s, links, err
+}
+
+// call runs a function in the loop of a room. A room that has ended is NotFound.
+func (l *Local) call(ctx context.Context, id RoomID, f func(*room) error) error {
+	r, err := l.find(id)
+	if err != nil {
+		return err
+	}
+	if err = r.do(ctx, letter{call: f}); CodeOf(err) == Closed {
+		return errNoRoom()
+	}
+	return err
+}
