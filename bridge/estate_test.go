@@ -99,6 +99,11 @@ func TestRebirth(t *testing.T) {
 		}
 		_, err = other.Join(ctx(t), bridge.JoinRequest{Room: "r", Secret: "s"})
 		code(t, err, bridge.RoomLocked)
+		// Nobody reads the trunk any more: the seats are kept for a while.
+		code(t, other.Forsake(ctx(t), "r", trunk, time.Minute), 0)
+		now, _, err := other.Take(ctx(t), "r", bridge.NewTrunk(0), nil)
+		code(t, err, 0)
+		equal(t, "away", now.Members[1].Participant.Away, true)
 		// The same claims again change nothing; older ones are refused.
 		again := bridge.NewTrunk(0)
 		_, _, err = other.Take(ctx(t), "r", again, claims)

@@ -130,6 +130,13 @@ func (o *Outbox) End(err error) {
 	}
 }
 
+// Over reports whether the outbox has ended.
+func (o *Outbox) Over() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.end != nil
+}
+
 // Ready is signalled when there is something to drain.
 func (o *Outbox) Ready() <-chan struct{} {
 	o.mu.Lock()

@@ -147,7 +147,10 @@ func newMember(req JoinRequest, p pass, out *Outbox) *member {
 		most:  req.AtMost,
 		extra: req.Add,
 		score: -1,
-		since: now,
+		since: req.Since,
+	}
+	if m.since.IsZero() {
+		m.since = now
 	}
 	if m.ID.IsZero() {
 		m.ID = NewParticipantID()

@@ -42,6 +42,9 @@ type JoinRequest struct {
 	AtMost  Role        // what the gate grants; NoRole: whatever the room gives
 	Add     Permissions // what the gate grants above the role
 	Without Permissions // what of all that is not permitted at first; it can be permitted later
+	// Since is when the client took the seat; zero: now. Nodes of a cluster say so, to
+	// tell which of them has the client: see Claim.
+	Since time.Time
 	// Wake is signalled whenever there is something to Drain; nil: a channel of the
 	// session's own. A dialect that holds several sessions gives the same to all.
 	// Its capacity is 1.

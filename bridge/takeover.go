@@ -60,6 +60,21 @@ func (l *Local) Surrender(ctx context.Context, id RoomID) (State, error) {
 	return s, err
 }
 
+// Forsake says that nobody reads a trunk any more: its seats are kept for the grace
+// time without their clients. Seats that were taken through another trunk since stay
+// as they are. NotFound: there is no such room.
+func (l *Local) Forsake(ctx context.Context, id RoomID, t *Trunk, grace time.Duration) error {
+	t.Lose(Errorf(Closed, "nobody reads this any more"))
+	return l.call(ctx, id, func(r *room) error {
+		for _, m := range slices.Clone(r.order) {
+			if m.out.trunk == t {
+				r.setAway(m, true, grace)
+			}
+		}
+		return nil
+	})
+}
+
 // Take gives a node the seats of its clients, through a trunk, and the room as it is
 // at that moment: all that the trunk carries then is newer. For each claim there is
 // a Link, nil for one whose participant is on another node now. NotFound: there is
