@@ -106,6 +106,10 @@ func (r *room) knock(ctx context.Context, req JoinRequest) (door, error) {
 // errDoorChanged says that the secrets were replaced while they were checked.
 var errDoorChanged = Errorf(Unavailable, "the room is busy")
 
+// Check tells what is wrong with a request by itself, whatever the room is like:
+// BadRequest.
+func (req JoinRequest) Check() error { return checkRequest(req) }
+
 // join seats one whom the door let pass.
 func (r *room) join(ctx context.Context, req JoinRequest, d door, p pass, out *Outbox) (seat, Snapshot, error) {
 	m := newMember(req, p, out)

@@ -84,12 +84,16 @@ func (l *Local) Take(ctx context.Context, id RoomID, t *Trunk, claims []Claim) (
 	for i, c := range claims {
 		outs[i] = t.Branch(c.Seat)
 	}
-	return l.TakeAll(ctx, id, claims, outs)
+	return l.TakeAll(ctx, id, claims, outs, nil)
 }
 
 // TakeAll is Take for seats whose outboxes, one for each claim, are not of a trunk:
-// those of clients of this process.
-func (l *Local) TakeAll(ctx context.Context, id RoomID, claims []Claim, outs []*Outbox) (State, []Link, error) {
+// those of clients of this process. Before they are told anything, before, if it is
+// not nil, is called with the room as it is, so that it can tell them what is
+// different from what they know. It must not wait, nor call the Local.
+func (l *Local) TakeAll(
+	ctx context.Context, id RoomID, claims []Claim, outs []*Outbox, before func(State, []Link),
+) (State, []Link, error) {
 	var s State
 	links := make([]Link, len(claims))
 	err := l.call(ctx, id, func(r *room) error {
@@ -107,6 +111,9 @@ func (l *Local) TakeAll(ctx context.Context, id RoomID, claims []Claim, outs []*
 			}
 		}
 		s = r.state()
+		if before != nil {
+			before(s, links)
+		}
 		for i, m := range taken {
 			if m != nil && r.members[m.ID] == m && m.since.Equal(claims[i].Since) {
 				m.out = outs[i]

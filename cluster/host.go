@@ -1,0 +1,348 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"maps"
+	"net"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"dragoman/bridge"
+	"dragoman/cluster/link"
+)
+
+// Members is what a Host has to know of the cluster. Gossip is one.
+type Members interface {
+	// Self is this node.
+	Self() Node
+	// View is the cluster as it is known now.
+	View() *View
+	// Drain tells the others that this node takes nothing new, or does again.
+	Drain(on bool)
+}
+
+// Config is what a Host is made of.
+type Config struct {
+	Local    *bridge.Local // the rooms and sessions of this process
+	Members  Members
+	Listener net.Listener   // where other nodes reach this one
+	Identity *link.Identity // nil: no TLS, which is for loopback only
+	Dial     func(ctx context.Context, addr string) (net.Conn, error)
+	Log      *slog.Logger // default: none
+}
+
+// Stats is what a Host has counted.
+type Stats struct {
+	Links   link.Stats
+	Owned   int    // rooms that run here
+	Remote  int    // rooms of other nodes in which this one has clients
+	Guests  int    // streams of other nodes to rooms that run here
+	Homes   int    // rooms whose owner this node tells others
+	Reborn  uint64 // rooms that were opened anew here
+	Yielded uint64 // rooms that were handed over
+	Lagged  uint64 // streams of nodes that did not read fast enough
+}
+
+// Host is all the rooms of a cluster, as a bridge.Host: those that run here and those
+// that run on other nodes look the same.
+type Host struct {
+	cfg     Config
+	self    bridge.NodeID
+	log     *slog.Logger
+	local   *bridge.Local
+	mesh    *link.Mesh
+	dir     *directory
+	clock   clock
+	answers map[reflect.Type]answerer
+	ctx     context.Context
+	stop    context.CancelFunc
+	tasks   sync.WaitGroup
+	reborn  atomic.Uint64
+	yielded atomic.Uint64
+	lagged  atomic.Uint64
+
+	mu       sync.Mutex
+	draining bool
+	rooms    map[bridge.RoomID]*presence // where this node has clients
+	owned    map[bridge.RoomID]owning    // that run here, or are about to
+	past     map[bridge.RoomID]past      // that ran here, and go on elsewhere
+	guests   map[*guests]struct{}
+	replays  map[replayKey]*replay
+}
+
+// owning is a room of this node, and which home has been told.
+type owning struct {
+	epoch uint64
+	told  bridge.NodeID
+	since time.Time
+}
+
+// past is where a room has gone.
+type past struct {
+	to link.Holding
+	at time.Time
+}
+
+type replayKey struct {
+	node bridge.NodeID
+	room bridge.RoomID
+}
+
+var (
+	_ bridge.Host  = (*Host)(nil)
+	_ bridge.Place = (*Host)(nil)
+)
+
+// New makes a host of the rooms of a cluster. Close ends it; the Local and the
+// membership are their owners'.
+func New(cfg Config) *Host {
+	h := &Host{
+		cfg: cfg, self: cfg.Members.Self().ID, local: cfg.Local, log: cfg.Log,
+		rooms: map[bridge.RoomID]*presence{}, owned: map[bridge.RoomID]owning{}, past: map[bridge.RoomID]past{},
+		guests: map[*guests]struct{}{}, replays: map[replayKey]*replay{}, answers: answers(),
+	}
+	if h.log == nil {
+		h.log = slog.New(slog.DiscardHandler)
+	}
+	h.log = h.log.With("node", string(h.self))
+	h.ctx, h.stop = context.WithCancel(context.Background())
+	h.dir = &directory{
+		clock: &h.clock, nodes: h.nodes, has: func(id bridge.NodeID) bool { return h.mesh.Usable(id) }, ask: h.ask,
+		entries: map[bridge.RoomID]entry{}, flights: map[bridge.RoomID]chan struct{}{}, changed: time.Now(),
+	}
+	h.mesh = link.New(link.Config{
+		Self: h.self, Identity: cfg.Identity, Listener: cfg.Listener, Dial: cfg.Dial, Handler: h, Log: h.log,
+	})
+	h.tasks.Go(h.watch)
+	return h
+}
+
+// Close ends all links. Clients of this node in rooms of others lose their seats, and
+// rooms of this node their clients of others. It waits until all has ended.
+func (h *Host) Close() {
+	h.mu.Lock()
+	rooms := slices.Collect(maps.Values(h.rooms))
+	h.mu.Unlock()
+	for _, p := range rooms {
+		p.mu.Lock()
+		local := p.local
+		p.mu.Unlock()
+		if !local {
+			p.giveUp(bridge.Errorf(bridge.Closed, "the server is shutting down"), bridge.Ended{Reason: bridge.ByShutdown})
+		}
+	}
+	h.stop()
+	h.mesh.Close()
+	h.tasks.Wait()
+}
+
+// Stats returns what was counted.
+func (h *Host) Stats() Stats {
+	s := Stats{Links: h.mesh.Stats(), Reborn: h.reborn.Load(), Yielded: h.yielded.Load(), Lagged: h.lagged.Load()}
+	h.dir.mu.Lock()
+	s.Homes = len(h.dir.entries)
+	h.dir.mu.Unlock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s.Owned, s.Guests = len(h.owned), len(h.guests)
+	for _, p := range h.rooms {
+		p.mu.Lock()
+		if !p.local {
+			s.Remote++
+		}
+		p.mu.Unlock()
+	}
+	return s
+}
+
+// nodes are those that answer; with place, that new rooms may be placed on. By ID.
+func (h *Host) nodes(place bool) (nodes []Node) {
+	for _, n := range h.cfg.Members.View().Nodes {
+		if n.ID == h.self {
+			n = h.cfg.Members.Self()
+		}
+		if n.Speaks() && h.mesh.Usable(n.ID) && (!place || n.State == Up) {
+			nodes = append(nodes, n)
+		}
+	}
+	return nodes
+}
+
+// ask asks a node, which may be this one.
+func (h *Host) ask(ctx context.Context, id bridge.NodeID, question any) (any, error) {
+	if id == h.self {
+		return h.reply(ctx, h.self, question)
+	}
+	return h.mesh.Ask(ctx, id, question)
+}
+
+// locate finds out who owns a room, or is to own it, from its home.
+func (h *Host) locate(ctx context.Context, room bridge.RoomID, create bool) (link.Located, error) {
+	for {
+		err := bridge.Error{Code: bridge.Unavailable, Msg: "no node takes new rooms"}
+		home, ok := homeOf(room, h.nodes(true))
+		if !ok && !create {
+			home, ok = homeOf(room, h.nodes(false))
+		}
+		if ok {
+			inner, cancel := context.WithTimeout(ctx, 2*askTime)
+			answer, failed := h.ask(inner, home.ID, link.Locate{Room: room, Make: create})
+			cancel()
+			found, is := answer.(link.Located)
+			if failed == nil && is {
+				h.clock.saw(found.Epoch)
+				return found, nil
+			}
+			if bridge.CodeOf(failed) != bridge.Unavailable {
+				return link.Located{}, cmp.Or[error](failed, bridge.Errorf(bridge.Internal, "the home of the room does not answer what it was asked"))
+			}
+			err.Err = failed
+		}
+		pause(ctx, 100*time.Millisecond)
+		if ctx.Err() != nil {
+			return link.Located{}, &err
+		}
+	}
+}
+
+// bounded gives a context that has no end one.
+func bounded(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, most)
+}
+
+// Create makes a room where its home wants it. Exists: there is one of that id.
+func (h *Host) Create(ctx context.Context, s bridge.Spec) error {
+	id, err := bridge.Normalize(string(s.ID))
+	if err != nil {
+		return err
+	}
+	ctx, cancel := bounded(ctx, joinTime)
+	defer cancel()
+	at, err := h.locate(ctx, id, true)
+	if err != nil {
+		return err
+	}
+	_, err = h.ask(ctx, at.Owner, link.Create{Spec: s, Epoch: at.Epoch})
+	return err
+}
+
+// Lookup tells what may be known of a room. NotFound: there is none.
+func (h *Host) Lookup(ctx context.Context, id bridge.RoomID) (bridge.Info, error) {
+	ctx, cancel := bounded(ctx, joinTime)
+	defer cancel()
+	at, err := h.locate(ctx, id, false)
+	if err != nil {
+		return bridge.Info{}, err
+	}
+	answer, err := h.ask(ctx, at.Owner, link.LookUp{Room: id})
+	found, _ := answer.(link.Found)
+	return found.Info, err
+}
+
+// List tells of all rooms of all nodes that answer and that are not unlisted, by id.
+func (h *Host) List(ctx context.Context) ([]bridge.Info, error) {
+	ctx, cancel := bounded(ctx, askTime)
+	defer cancel()
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	list := []bridge.Info{}
+	for _, n := range h.nodes(false) {
+		all.Go(func() {
+			answer, err := h.ask(ctx, n.ID, link.ListRooms{})
+			listed, ok := answer.(link.Listed)
+			if err != nil || !ok {
+				h.log.Warn("a node does not list its rooms", "peer", string(n.ID), "err", err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			list = append(list, listed.Rooms...)
+		})
+	}
+	all.Wait()
+	slices.SortFunc(list, func(a, b bridge.Info) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	return slices.CompactFunc(list, func(a, b bridge.Info) bool { return a.ID == b.ID }), nil
+}
+
+// Join takes a seat in a room, wherever it runs. Unavailable also while the node
+// drains.
+func (h *Host) Join(ctx context.Context, req bridge.JoinRequest) (*bridge.Session, error) {
+	h.mu.Lock()
+	draining := h.draining
+	h.mu.Unlock()
+	if draining {
+		return nil, bridge.Errorf(bridge.Unavailable, "this server takes nobody any more: try another one")
+	}
+	return h.local.JoinAt(ctx, h, req)
+}
+
+// Resume takes a seat again that was left by Detach on this node.
+func (h *Host) Resume(ctx context.Context, token bridge.ResumeToken) (*bridge.Session, error) {
+	return h.local.Resume(ctx, token)
+}
+
+// Seat takes a seat in a room, wherever it runs.
+func (h *Host) Seat(ctx context.Context, req bridge.JoinRequest, out *bridge.Outbox) (bridge.Link, bridge.Snapshot, error) {
+	if err := req.Check(); err != nil {
+		return nil, bridge.Snapshot{}, err
+	}
+	ctx, cancel := bounded(ctx, joinTime)
+	defer cancel()
+	for {
+		p, err := h.presence(ctx, req.Room, req.Create != nil)
+		if err != nil {
+			return nil, bridge.Snapshot{}, err
+		}
+		l, at, err := p.join(ctx, req, out)
+		if _, moved := isMoved(err); !moved || ctx.Err() != nil {
+			return l, at, err
+		}
+		pause(ctx, 10*time.Millisecond)
+	}
+}
+
+// presence returns what this node has of a room, and begins it where there is
+// nothing.
+func (h *Host) presence(ctx context.Context, room bridge.RoomID, create bool) (*presence, error) {
+	h.mu.Lock()
+	p := h.rooms[room]
+	h.mu.Unlock()
+	if p != nil {
+		return p, nil
+	}
+	at, err := h.locate(ctx, room, create)
+	if err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if p := h.rooms[room]; p != nil {
+		return p, nil
+	}
+	if h.ctx.Err() != nil {
+		return nil, bridge.Errorf(bridge.Unavailable, "the server is shutting down")
+	}
+	p = newPresence(h, link.Holding{Room: room, Owner: at.Owner, Epoch: at.Epoch})
+	h.rooms[room] = p
+	if p.local {
+		h.ownLocked(p.at)
+	} else {
+		h.tasks.Go(p.run)
+	}
+	return p, nil
+}
+
+// drop forgets a presence that has ended.
+func (h *Host) drop(p *presence) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.rooms[p.room] == p {
+		delete(h.rooms, p.room)
+	}
+}

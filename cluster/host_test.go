@@ -1,0 +1,78 @@
+package cluster_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"dragoman/bridge"
+	"dragoman/bridge/bridgetest"
+	"dragoman/cluster/clustertest"
+)
+
+// TestElsewhere: a session in a room of another node is as one in a room of its own.
+func TestElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, err := clustertest.NewElsewhere(bridge.LocalConfig{Media: &bridgetest.Media{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Stop(t.Context())
+		if _, err := e.Join(t.Context(), bridge.JoinRequest{Room: "r"}); bridge.CodeOf(err) != bridge.NotFound {
+			t.Fatalf("joined a room that is not there: %v", err)
+		}
+		ann, err := e.Join(t.Context(), bridge.JoinRequest{Room: "r", Create: &bridge.Spec{Title: "R"}, Name: "Ann"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ann.At.Room.Title != "R" || ann.At.Self.Name != "Ann" || ann.At.Self.Role != bridge.Moderator {
+			t.Errorf("at %+v", ann.At)
+		}
+		if info, err := e.Owner.Lookup(t.Context(), "r"); err != nil || info.Members != 1 {
+			t.Errorf("the room runs nowhere: %+v, %v", info, err)
+		}
+		bob, err := e.Join(t.Context(), bridge.JoinRequest{Room: "r", Name: "Bob"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := bob.Do(t.Context(), bridge.Say{ID: bridge.NewMessageID(), Text: "hi"}); err != nil {
+			t.Fatal(err)
+		}
+		events, err := bob.Drain(t.Context())
+		if said, ok := events[len(events)-1].(bridge.Said); err != nil || !ok || said.Text != "hi" {
+			t.Errorf("after Do was answered, what followed is told: %+v, %v", events, err)
+		}
+		if err := bob.Do(t.Context(), bridge.Kick{}); bridge.CodeOf(err) != bridge.NotFound {
+			t.Errorf("errors cross: %v", err)
+		}
+		synctest.Wait()
+		if events, err = ann.Drain(t.Context()); err != nil || len(events) != 2 {
+			t.Errorf("Ann was told %+v, %v", events, err)
+		}
+		list, err := e.List(t.Context())
+		if err != nil || len(list) != 1 || list[0].Members != 2 {
+			t.Errorf("listed %+v, %v", list, err)
+		}
+		token := ann.Detach(t.Context(), time.Minute)
+		_ = bob.Do(t.Context(), bridge.Rename{Name: "Bo"})
+		ann, err = e.Resume(t.Context(), token)
+		if err != nil || len(ann.At.Participants) != 1 || ann.At.Participants[0].Name != "Bo" {
+			t.Fatalf("resumed %v", err)
+		}
+		if err := ann.Leave(t.Context(), bridge.ByWish); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		events, err = bob.Drain(t.Context())
+		if left, ok := events[len(events)-1].(bridge.Left); err != nil || !ok || left.Reason != bridge.ByWish {
+			t.Errorf("Bob was told %+v, %v", events, err)
+		}
+		if err := bob.Leave(t.Context(), bridge.ByWish); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if s := e.Stats(); s.Remote != 0 || s.Links.Streams != 0 {
+			t.Errorf("left: %+v", s)
+		}
+	})
+}
