@@ -34,7 +34,8 @@ type Config struct {
 	Listener net.Listener   // where other nodes reach this one
 	Identity *link.Identity // nil: no TLS, which is for loopback only
 	Dial     func(ctx context.Context, addr string) (net.Conn, error)
-	Log      *slog.Logger // default: none
+	Beat     time.Duration // between heartbeats of links; default 1 s: see link.Config
+	Log      *slog.Logger  // default: none
 }
 
 // Stats is what a Host has counted.
@@ -63,6 +64,7 @@ type Host struct {
 	ctx     context.Context
 	stop    context.CancelFunc
 	tasks   sync.WaitGroup
+	calls   atomic.Uint64 // numbers of calls: none is used twice, or an old answer would be taken for the new one
 	reborn  atomic.Uint64
 	yielded atomic.Uint64
 	lagged  atomic.Uint64
@@ -110,6 +112,7 @@ func New(cfg Config) *Host {
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
 	}
+	h.cfg.Beat = cmp.Or(cfg.Beat, time.Second)
 	h.log = h.log.With("node", string(h.self))
 	h.ctx, h.stop = context.WithCancel(context.Background())
 	h.dir = &directory{
@@ -117,7 +120,7 @@ func New(cfg Config) *Host {
 		entries: map[bridge.RoomID]entry{}, flights: map[bridge.RoomID]chan struct{}{}, changed: time.Now(),
 	}
 	h.mesh = link.New(link.Config{
-		Self: h.self, Identity: cfg.Identity, Listener: cfg.Listener, Dial: cfg.Dial, Handler: h, Log: h.log,
+		Self: h.self, Identity: cfg.Identity, Listener: cfg.Listener, Dial: cfg.Dial, Handler: h, Beat: cfg.Beat, Log: h.log,
 	})
 	h.tasks.Go(h.watch)
 	return h

@@ -17,7 +17,7 @@ func TestElsewhere(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer e.Stop(t.Context())
+		defer e.Close(t.Context())
 		if _, err := e.Join(t.Context(), bridge.JoinRequest{Room: "r"}); bridge.CodeOf(err) != bridge.NotFound {
 			t.Fatalf("joined a room that is not there: %v", err)
 		}
@@ -69,6 +69,18 @@ func TestElsewhere(t *testing.T) {
 		}
 		if err := bob.Leave(t.Context(), bridge.ByWish); err != nil {
 			t.Error(err)
+		}
+		synctest.Wait()
+		// Who comes again is not answered what others were answered.
+		again, err := e.Join(t.Context(), bridge.JoinRequest{Room: "r", Name: "Ann"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := again.Leave(t.Context(), bridge.ByWish); err != nil {
+			t.Error(err)
+		}
+		if info, err := e.Owner.Lookup(t.Context(), "r"); err != nil || info.Members != 0 {
+			t.Errorf("left, and there are %d, %v", info.Members, err)
 		}
 		synctest.Wait()
 		if s := e.Stats(); s.Remote != 0 || s.Links.Streams != 0 {

@@ -10,16 +10,13 @@ import (
 	"dragoman/cluster/link"
 )
 
-const (
-	reconcileInterval = time.Second
-	// pastTime is how long a node knows where a room has gone.
-	pastTime = 2 * time.Minute
-)
+// pastTime is how long a node knows where a room has gone.
+const pastTime = 2 * time.Minute
 
 // watch follows the cluster, and sees to it that homes know of the rooms of this
 // node.
 func (h *Host) watch() {
-	ticker := time.NewTicker(reconcileInterval)
+	ticker := time.NewTicker(h.cfg.Beat)
 	defer ticker.Stop()
 	for {
 		view, changed := h.cfg.Members.View(), h.mesh.Changed()

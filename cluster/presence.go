@@ -41,7 +41,6 @@ type presence struct {
 	closed  bool
 	seats   map[uint32]*seat
 	calls   map[uint64]*call
-	last    uint64       // number of the last call
 	lastN   uint32       // number of the last seat
 	stream  *link.Stream // nil: there is no way to the room
 	changed chan struct{}
@@ -178,8 +177,7 @@ func (p *presence) ask(ctx context.Context, s *seat, body any) (*call, error) {
 		p.mu.Unlock()
 		return nil, bridge.Errorf(bridge.Closed, "you are not in the room any more")
 	}
-	p.last++
-	c := &call{number: p.last, seat: s, body: body, done: make(chan error, 1), on: p.stream}
+	c := &call{number: p.h.calls.Add(1), seat: s, body: body, done: make(chan error, 1), on: p.stream}
 	p.calls[c.number] = c
 	stream := p.stream
 	p.mu.Unlock()

@@ -286,8 +286,7 @@ func (p *presence) sit(s *seat, at bridge.Snapshot) {
 
 // later sends something whose answer nobody waits for. The mutex is held.
 func (p *presence) later(s *seat, body any) {
-	p.last++
-	c := &call{number: p.last, seat: s, body: body, done: make(chan error, 1), on: p.stream}
+	c := &call{number: p.h.calls.Add(1), seat: s, body: body, done: make(chan error, 1), on: p.stream}
 	p.calls[c.number] = c
 	if stream := p.stream; stream != nil {
 		p.h.tasks.Go(func() { p.send(stream.Context(), stream, c) })

@@ -93,7 +93,9 @@ func (s *seat) done(c bridge.Command, err error) error {
 	defer s.p.mu.Unlock()
 	switch c := c.(type) {
 	case bridge.Subscribe:
-		s.watches[c.ID] = s.watches[c.ID]
+		if _, ok := s.watches[c.ID]; !ok {
+			s.watches[c.ID] = ""
+		}
 	case bridge.Want:
 		s.watches[c.ID] = c.Layer
 	case bridge.Unsubscribe:

@@ -170,17 +170,46 @@ func NewElsewhere(cfg bridge.LocalConfig) (*Elsewhere, error) {
 		hosts[i] = cluster.New(cluster.Config{
 			Local: local, Members: fixed{view.Nodes[i], view}, Identity: identity,
 			Listener: machines[i].Listen(LinkPort), Dial: machines[i].Dial,
+			Beat: time.Hour, // scripts wait for months
 		})
 	}
 	e.Host, e.owner = hosts[0], hosts[1]
-	for e.Host.Stats().Links.Usable == 0 || e.owner.Stats().Links.Usable == 0 {
+	for e.Stats().Links.Usable == 0 || e.owner.Stats().Links.Usable == 0 {
 		<-time.After(10 * time.Millisecond)
 	}
 	return e, nil
 }
 
-// Stop ends both nodes.
-func (e *Elsewhere) Stop(ctx context.Context) error {
+// Rooms is a Host as tests make it.
+type Rooms interface {
+	bridge.Host
+	// Counts is what the Locals have counted, together.
+	Counts() bridge.Stats
+	Close(ctx context.Context) error
+}
+
+// Topologies are the ways in which the rooms of a dialect's test can run, by name: on
+// the node of its clients, and on another one.
+func Topologies() map[string]func(bridge.LocalConfig) (Rooms, error) {
+	return map[string]func(bridge.LocalConfig) (Rooms, error){
+		"here":      func(cfg bridge.LocalConfig) (Rooms, error) { return here{bridge.NewLocal(cfg)}, nil },
+		"elsewhere": func(cfg bridge.LocalConfig) (Rooms, error) { return NewElsewhere(cfg) },
+	}
+}
+
+type here struct{ *bridge.Local }
+
+func (h here) Counts() bridge.Stats { return h.Stats() }
+
+// Counts implements Rooms: rooms are the owner's, sessions and peers the edge's.
+func (e *Elsewhere) Counts() bridge.Stats {
+	s, owner := e.edge.Stats(), e.Owner.Stats()
+	s.Rooms, s.Participants, s.Commands = owner.Rooms, owner.Participants, owner.Commands
+	return s
+}
+
+// Close ends both nodes.
+func (e *Elsewhere) Close(ctx context.Context) error {
 	e.Host.Close()
 	e.owner.Close()
 	return errors.Join(e.edge.Close(ctx), e.Owner.Close(ctx))

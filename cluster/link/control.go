@@ -21,13 +21,11 @@ import (
 
 // The times and sizes of links.
 const (
-	beatInterval = time.Second
-	beatLimit    = 3 * time.Second // without a beat a node is not usable
-	dialTime     = 3 * time.Second
-	minRetry     = 100 * time.Millisecond
-	maxRetry     = 2 * time.Second
-	window       = 1 << 20 // bytes on their way in one stream
-	nodeKey      = "node"  // of the metadata that says who calls
+	dialTime = 3 * time.Second
+	minRetry = 100 * time.Millisecond
+	maxRetry = 2 * time.Second
+	window   = 1 << 20 // bytes on their way in one stream
+	nodeKey  = "node"  // of the metadata that says who calls
 )
 
 // signed says who calls. The certificate proves it.
@@ -63,7 +61,7 @@ func (m *Mesh) dial(p *peer) {
 		}
 		m.failures.Add(1)
 		m.cfg.Log.Debug("no link", "peer", string(p.ID), "err", err)
-		if time.Since(begin) > beatLimit {
+		if time.Since(begin) > dialTime {
 			wait = minRetry
 		}
 		pause(p.ctx, wait/2+rand.N(wait/2))
@@ -166,7 +164,7 @@ func (m *Mesh) live(p *peer, s *Stream) error {
 	if err := s.Send(&Envelope{Body: Hello{Proto: Proto}}); err != nil {
 		return err
 	}
-	timer := time.NewTimer(beatLimit)
+	timer := time.NewTimer(3 * m.cfg.Beat)
 	defer timer.Stop()
 	if err := m.greeted(s, received, heard, timer); err != nil {
 		return err
@@ -202,14 +200,14 @@ func (m *Mesh) greeted(s *Stream, received <-chan *Envelope, heard <-chan error,
 
 // beat is the middle of live.
 func (m *Mesh) beat(p *peer, s *Stream, live *session, received <-chan *Envelope, heard <-chan error, timer *time.Timer) error {
-	ticker := time.NewTicker(beatInterval)
+	ticker := time.NewTicker(m.cfg.Beat)
 	defer ticker.Stop()
-	timer.Reset(beatLimit)
+	timer.Reset(3 * m.cfg.Beat)
 	for {
 		var err error
 		select {
 		case e := <-received:
-			timer.Reset(beatLimit)
+			timer.Reset(3 * m.cfg.Beat)
 			if call, ok := e.Body.(Call); ok {
 				m.tasks.Go(func() { m.called(p, live, call.Stream) })
 			}

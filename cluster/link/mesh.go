@@ -1,12 +1,14 @@
 package link
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
@@ -33,7 +35,8 @@ type Config struct {
 	Listener net.Listener
 	Dial     func(ctx context.Context, addr string) (net.Conn, error) // default: TCP
 	Handler  Handler
-	Log      *slog.Logger // default: none
+	Beat     time.Duration // between heartbeats; default 1 s. Without any for thrice that a node is not usable
+	Log      *slog.Logger  // default: none
 }
 
 // Peer is another node as membership knows it.
@@ -93,6 +96,7 @@ func New(cfg Config) *Mesh {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	cfg.Beat = cmp.Or(cfg.Beat, time.Second)
 	if cfg.Dial == nil {
 		cfg.Dial = func(ctx context.Context, addr string) (net.Conn, error) {
 			var d net.Dialer
@@ -107,7 +111,7 @@ func New(cfg Config) *Mesh {
 		grpc.InitialWindowSize(window), grpc.InitialConnWindowSize(8*window),
 		grpc.ConnectionTimeout(dialTime), grpc.WaitForHandlers(true),
 		// A connection that is cut ends soon, and with it what waits on its streams.
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: beatLimit, Timeout: beatLimit}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 3 * cfg.Beat, Timeout: 3 * cfg.Beat}),
 	)
 	m.server.RegisterService(m.desc(), nil)
 	m.tasks.Go(func() { _ = m.server.Serve(cfg.Listener) })

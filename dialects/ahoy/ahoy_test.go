@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"dragoman/cluster/clustertest"
 	"dragoman/dialects/ahoy"
 	"dragoman/e2e/transcript"
 	"dragoman/e2e/transcript/transcripttest"
@@ -14,8 +15,12 @@ import (
 func dirs() []string { return []string{"testdata", "testdata/engine"} }
 
 func TestTranscripts(t *testing.T) {
-	for _, dir := range dirs() {
-		transcripttest.Dir(t, dir, func(t *testing.T) transcript.World { return newWorld(t).open() })
+	for name, rooms := range clustertest.Topologies() {
+		t.Run(name, func(t *testing.T) {
+			for _, dir := range dirs() {
+				transcripttest.Dir(t, dir, func(t *testing.T) transcript.World { return newWorldOn(t, rooms).open() })
+			}
+		})
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"dragoman/bridge"
 	"dragoman/bridge/bridgetest"
+	"dragoman/cluster/clustertest"
 	"dragoman/dialects"
 	"dragoman/dialects/ahoy"
 	"dragoman/e2e/transcript"
@@ -26,7 +27,7 @@ import (
 type world struct {
 	*transcript.Local
 	t     *testing.T
-	rooms *bridge.Local
+	rooms clustertest.Rooms
 	media *bridgetest.Media
 	gate  *gate
 	env   dialects.Env
@@ -63,9 +64,15 @@ func (f frames) Frame(_ dialects.ConnID, dir dialects.Direction, data []byte) {
 }
 
 // newWorld makes a node. It is open after open.
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T) *world { return newWorldOn(t, clustertest.Topologies()["here"]) }
+
+// newWorldOn is newWorld where the rooms run as a topology says.
+func newWorldOn(t *testing.T, rooms func(bridge.LocalConfig) (clustertest.Rooms, error)) *world {
 	w := &world{t: t, media: &bridgetest.Media{}, gate: &gate{}, last: map[string]map[bool]*bridgetest.Peer{}}
-	w.rooms = bridge.NewLocal(bridge.LocalConfig{Media: w.media})
+	var err error
+	if w.rooms, err = rooms(bridge.LocalConfig{Media: w.media}); err != nil {
+		t.Fatal(err)
+	}
 	w.env = dialects.Env{
 		Host: w.rooms, Gate: w.gate, IDs: dialects.NewIDs([]byte("a key of this test, and no other")),
 		Log: slog.New(slog.DiscardHandler), Tap: frames{t}, Counts: new(dialects.Counts),

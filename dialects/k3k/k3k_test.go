@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"dragoman/bridge"
+	"dragoman/cluster/clustertest"
 	"dragoman/dialects"
 	"dragoman/dialects/k3k"
 	"dragoman/e2e/transcript"
@@ -33,11 +34,15 @@ var settings = map[string]func(*world){
 }
 
 func TestTranscripts(t *testing.T) {
-	for dir, set := range settings {
-		transcripttest.Dir(t, dir, func(t *testing.T) transcript.World {
-			w := newWorld(t)
-			set(w)
-			return w.open()
+	for name, rooms := range clustertest.Topologies() {
+		t.Run(name, func(t *testing.T) {
+			for dir, set := range settings {
+				transcripttest.Dir(t, dir, func(t *testing.T) transcript.World {
+					w := newWorldOn(t, rooms)
+					set(w)
+					return w.open()
+				})
+			}
 		})
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"dragoman/bridge"
 	"dragoman/bridge/bridgetest"
+	"dragoman/cluster/clustertest"
 	"dragoman/dialects"
 	"dragoman/dialects/k3k"
 	"dragoman/e2e/transcript"
@@ -24,7 +25,7 @@ import (
 type world struct {
 	*transcript.Local
 	t      *testing.T
-	rooms  *bridge.Local
+	rooms  clustertest.Rooms
 	media  *bridgetest.Media
 	store  *memory
 	gate   *gate
@@ -88,12 +89,18 @@ func (f frames) Frame(_ dialects.ConnID, dir dialects.Direction, data []byte) {
 	}
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T) *world { return newWorldOn(t, clustertest.Topologies()["here"]) }
+
+// newWorldOn is newWorld where the rooms run as a topology says.
+func newWorldOn(t *testing.T, rooms func(bridge.LocalConfig) (clustertest.Rooms, error)) *world {
 	w := &world{
 		t: t, media: &bridgetest.Media{}, store: newMemory(), gate: &gate{}, guests: map[string]*guest{},
 		last: map[string]*bridgetest.Peer{}, sent: map[string]*bridgetest.Peer{},
 	}
-	w.rooms = bridge.NewLocal(bridge.LocalConfig{Media: w.media})
+	var err error
+	if w.rooms, err = rooms(bridge.LocalConfig{Media: w.media}); err != nil {
+		t.Fatal(err)
+	}
 	w.env = dialects.Env{
 		Host: w.rooms, Gate: w.gate, Store: w.store, Login: issuer{},
 		IDs: dialects.NewIDs([]byte("a key of this test, and no other")),

@@ -126,7 +126,7 @@ func TestClientsMeet(t *testing.T) {
 				t.Error(err)
 			}
 			synctest.Wait()
-			if peers := w.rooms.Stats().Peers; peers != 0 {
+			if peers := w.rooms.Counts().Peers; peers != 0 {
 				t.Errorf("%d peers are left", peers)
 			}
 		}()

@@ -130,7 +130,7 @@ func TestHouse(t *testing.T) {
 		if err != nil || len(rooms) != 0 {
 			t.Errorf("listed: %v, %v", rooms, err)
 		}
-		if n := w.rooms.Stats().Rooms; n != 1 {
+		if n := w.rooms.Counts().Rooms; n != 1 {
 			t.Errorf("%d rooms run, want the house", n)
 		}
 		if err := w.Close(); err != nil {

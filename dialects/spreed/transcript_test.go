@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"dragoman/bridge"
+	"dragoman/cluster/clustertest"
 	"dragoman/dialects/spreed"
 	"dragoman/e2e/transcript"
 	"dragoman/e2e/transcript/transcripttest"
@@ -15,8 +17,14 @@ import (
 // TestTranscripts plays every transcript. What a file needs of the configuration
 // is said by the beginning of its name.
 func TestTranscripts(t *testing.T) {
+	for name, rooms := range clustertest.Topologies() {
+		t.Run(name, func(t *testing.T) { playAll(t, rooms) })
+	}
+}
+
+func playAll(t *testing.T, rooms func(bridge.LocalConfig) (clustertest.Rooms, error)) {
 	transcripttest.Dir(t, "testdata", func(t *testing.T) transcript.World {
-		w := newWorld(t)
+		w := newWorldOn(t, rooms)
 		name := t.Name()
 		name = name[strings.LastIndex(name, "/")+1:]
 		w.cfg = func(c *spreed.Config) {

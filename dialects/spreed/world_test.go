@@ -16,6 +16,7 @@ import (
 
 	"dragoman/bridge"
 	"dragoman/bridge/bridgetest"
+	"dragoman/cluster/clustertest"
 	"dragoman/dialects"
 	"dragoman/dialects/spreed"
 	"dragoman/e2e/transcript"
@@ -27,7 +28,7 @@ import (
 type world struct {
 	*transcript.Local
 	t     *testing.T
-	rooms *bridge.Local
+	rooms clustertest.Rooms
 	media *bridgetest.Media
 	gate  *gate
 	env   dialects.Env
@@ -56,12 +57,18 @@ type actor struct {
 	streams map[string]bridge.PublicationID
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T) *world { return newWorldOn(t, clustertest.Topologies()["here"]) }
+
+// newWorldOn is newWorld where the rooms run as a topology says.
+func newWorldOn(t *testing.T, rooms func(bridge.LocalConfig) (clustertest.Rooms, error)) *world {
 	w := &world{
 		t: t, media: &bridgetest.Media{Connects: true}, gate: &gate{}, acts: map[string]*actor{},
 		ids: dialects.NewIDs([]byte("a key of this test, and no other")),
 	}
-	w.rooms = bridge.NewLocal(bridge.LocalConfig{Media: w.media})
+	var err error
+	if w.rooms, err = rooms(bridge.LocalConfig{Media: w.media}); err != nil {
+		t.Fatal(err)
+	}
 	w.env = dialects.Env{
 		Host: w.rooms, Gate: w.gate, IDs: w.ids, Log: slog.New(slog.DiscardHandler),
 		Tap: newFrames(t), Counts: new(dialects.Counts),
