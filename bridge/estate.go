@@ -115,6 +115,32 @@ func (r *room) state() State {
 	return s
 }
 
+// As is the room as a member sees it, and false if it is not in it.
+func (s State) As(id ParticipantID) (Snapshot, bool) {
+	i := slices.IndexFunc(s.Members, func(m Member) bool { return m.Participant.ID == id })
+	if i < 0 {
+		return Snapshot{}, false
+	}
+	self := s.Members[i]
+	at := Snapshot{Version: s.Version, Room: s.Room, Self: self.Participant, Waiting: self.Waiting}
+	if at.Waiting {
+		at.Room.Speaker = ParticipantID{}
+		return at, true
+	}
+	for _, m := range s.Members {
+		switch {
+		case m.Participant.ID == id || m.Participant.Kind.Hidden():
+		case !m.Waiting:
+			at.Participants = append(at.Participants, m.Participant)
+		case !m.Admitted && self.Participant.Can.Has(Admitting):
+			at.Knocking = append(at.Knocking, m.Participant)
+		}
+	}
+	at.Publications = slices.DeleteFunc(slices.Clone(s.Publications), func(p Publication) bool { return p.Owner == id })
+	at.Chat, at.Docs = s.Chat, s.Docs
+	return at, true
+}
+
 // touch notes that the estate has changed. Nodes are told when the letter is done.
 func (r *room) touch() { r.touched = true }
 
