@@ -138,7 +138,8 @@ func TestAbsorb(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 2 {
-			code(t, a.Absorb(ctx(t), s), 0)
+			_, _, err := a.TakeAll(ctx(t), "r", nil, nil, &s, nil)
+			code(t, err, 0)
 		}
 		now, _, err := a.Take(ctx(t), "r", bridge.NewTrunk(0), nil)
 		if err != nil {

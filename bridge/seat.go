@@ -121,6 +121,9 @@ func (r *room) join(ctx context.Context, req JoinRequest, d door, p pass, out *O
 		if err := r.admit(m, p, req.New); err != nil {
 			return err
 		}
+		if m.out.trunk != nil && m.out.trunk.begins() {
+			r.touch() // its node knows nothing of the room yet
+		}
 		at = r.snapshot(m)
 		return nil
 	}})

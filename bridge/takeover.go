@@ -38,15 +38,6 @@ func (l *Local) Revive(s State) error {
 	return err
 }
 
-// Absorb adds what another room of the same id kept, or what another node knows of
-// the room that was: messages and documents. NotFound: there is no such room.
-func (l *Local) Absorb(ctx context.Context, s State) error {
-	return l.call(ctx, s.Estate.Spec.ID, func(r *room) error {
-		r.absorb(s)
-		return nil
-	})
-}
-
 // Surrender ends a room that goes on elsewhere and returns it. Nobody is told
 // anything: whoever asks for it sees to the seats. NotFound: there is no such room.
 func (l *Local) Surrender(ctx context.Context, id RoomID) (State, error) {
@@ -84,15 +75,17 @@ func (l *Local) Take(ctx context.Context, id RoomID, t *Trunk, claims []Claim) (
 	for i, c := range claims {
 		outs[i] = t.Branch(c.Seat)
 	}
-	return l.TakeAll(ctx, id, claims, outs, nil)
+	return l.TakeAll(ctx, id, claims, outs, nil, nil)
 }
 
 // TakeAll is Take for seats whose outboxes, one for each claim, are not of a trunk:
-// those of clients of this process. Before they are told anything, before, if it is
-// not nil, is called with the room as it is, so that it can tell them what is
-// different from what they know. It must not wait, nor call the Local.
+// those of clients of this process. If was is not nil, the room takes in what another
+// room of the same id kept, or what another node knows of the room that was: messages
+// and documents. Before the seats are told anything, before, if it is not nil, is
+// called with the room as it is, so that it can tell them what is different from what
+// they know. It must not wait, nor call the Local.
 func (l *Local) TakeAll(
-	ctx context.Context, id RoomID, claims []Claim, outs []*Outbox, before func(State, []Link),
+	ctx context.Context, id RoomID, claims []Claim, outs []*Outbox, was *State, before func(State, []Link),
 ) (State, []Link, error) {
 	var s State
 	links := make([]Link, len(claims))
@@ -109,6 +102,9 @@ func (l *Local) TakeAll(
 			if m != nil {
 				r.rewatch(m, claims[i].Watches)
 			}
+		}
+		if was != nil {
+			r.absorb(*was)
 		}
 		s = r.state()
 		if before != nil {

@@ -27,6 +27,7 @@ type Trunk struct {
 	at     map[string]int // where in queue the last event of a key is, but for the newest
 	key    string         // of the newest event
 	lost   error          // why nothing is taken any more
+	begun  bool
 }
 
 // Parcel is one thing that a Trunk carries: one of Event, Over, Restart and Note.
@@ -113,6 +114,15 @@ func (t *Trunk) add(p Parcel) {
 		t.queue = append(t.queue, p)
 		t.signal()
 	}
+}
+
+// begins reports whether this is the first time that it is asked.
+func (t *Trunk) begins() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	begun := t.begun
+	t.begun = true
+	return !begun
 }
 
 // tell adds an event for the node itself.

@@ -55,7 +55,11 @@ func TestTrunk(t *testing.T) {
 			t.Errorf("carries %q, %v, want %q", words, err, want)
 		}
 	}
-	expect("Joined[1]")
+	if first, _ := trunk.Take(); !slices.ContainsFunc(first, func(p bridge.Parcel) bool { return p.Event != nil && isEstate(p.Event) }) {
+		t.Error("a node is not told the estate")
+	} else if words := carried(first); !slices.Equal(words, []string{"Joined[1]"}) {
+		t.Errorf("carries %q", words)
+	}
 	do := func(l bridge.Link, cmd bridge.Command) {
 		t.Helper()
 		if err := l.Do(t.Context(), cmd); err != nil {

@@ -1,5 +1,7 @@
 package cluster
 
+import "dragoman/bridge"
+
 // What tests outside see of the codec of nodes.
 var (
 	AppendMeta = appendMeta
@@ -8,3 +10,6 @@ var (
 
 // MaxMeta is what gossip carries of a node at most, in bytes.
 const MaxMeta = maxMeta
+
+// HomeOf is where tests find the home of a room.
+func HomeOf(room bridge.RoomID, nodes []Node) (Node, bool) { return homeOf(room, nodes) }

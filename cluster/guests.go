@@ -112,7 +112,7 @@ func (g *guests) attach(ctx context.Context, a link.Attach) (link.Attached, erro
 		return link.Attached{}, nil
 	}
 	if a.Was != nil {
-		if err := g.h.revive(ctx, *a.Was); err != nil {
+		if err := g.h.revive(*a.Was); err != nil {
 			return link.Attached{}, err
 		}
 	}
@@ -120,7 +120,7 @@ func (g *guests) attach(ctx context.Context, a link.Attach) (link.Attached, erro
 	for i, c := range a.Claims {
 		outs[i] = g.trunk.Branch(c.Seat)
 	}
-	state, links, err := g.h.local.TakeAll(ctx, a.Room, a.Claims, outs, nil)
+	state, links, err := g.h.local.TakeAll(ctx, a.Room, a.Claims, outs, a.Was, nil)
 	if bridge.CodeOf(err) == bridge.NotFound {
 		err = bridge.Errorf(bridge.Closed, "the room has ended")
 	}

@@ -250,14 +250,14 @@ func (h *Host) replayOf(node bridge.NodeID, room bridge.RoomID) *replay {
 	return h.replays[key]
 }
 
-// revive opens a room anew, or adds what is known of it to the one that runs.
-func (h *Host) revive(ctx context.Context, was bridge.State) error {
+// revive opens a room anew, unless it runs already.
+func (h *Host) revive(was bridge.State) error {
 	err := h.local.Revive(was)
-	switch {
-	case err == nil:
+	if bridge.CodeOf(err) == bridge.Exists {
+		return nil
+	}
+	if err == nil {
 		h.reborn.Add(1)
-	case bridge.CodeOf(err) == bridge.Exists:
-		return h.local.Absorb(ctx, was)
 	}
 	return err
 }

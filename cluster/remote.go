@@ -322,14 +322,15 @@ func (p *presence) settle() bool {
 		return false
 	}
 	p.h.own(at)
-	if err := p.h.revive(p.ctx, was); err != nil {
+	if err := p.h.revive(was); err != nil {
+		p.h.log.Warn("a room was not opened anew", "room", string(p.room), "err", err)
 		return false
 	}
 	outs := make([]*bridge.Outbox, len(seats))
 	for i, s := range seats {
 		outs[i] = s.out
 	}
-	_, links, err := p.h.local.TakeAll(p.ctx, p.room, claims, outs, func(is bridge.State, links []bridge.Link) {
+	_, links, err := p.h.local.TakeAll(p.ctx, p.room, claims, outs, &was, func(is bridge.State, links []bridge.Link) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.adopt(is, seats, func(i int) bool { return links[i] != nil })
