@@ -89,6 +89,9 @@ func TestRebirth(t *testing.T) {
 		if words := carried(must(trunk.Take())); !slices.Equal(words, []string{"Wanted[2]"}) {
 			t.Errorf("carries %q", words)
 		}
+		// What was said there is not said again.
+		code(t, links[0].Do(ctx(t), bridge.Say{ID: before.Chat[0].ID, Text: "one"}), 0)
+		equal(t, "carries", len(carried(must(trunk.Take()))), 0)
 		// Bob, who had no stream, stays silenced.
 		p := bridge.Publication{ID: bridge.NewPublicationID(), Audio: bridge.Live}
 		code(t, links[2].Do(ctx(t), bridge.Publish{Publication: p}), 0)

@@ -41,13 +41,20 @@ func (l *Local) Revive(s State) error {
 // Surrender ends a room that goes on elsewhere and returns it. Nobody is told
 // anything: whoever asks for it sees to the seats. NotFound: there is no such room.
 func (l *Local) Surrender(ctx context.Context, id RoomID) (State, error) {
+	r, err := l.find(id)
+	if err != nil {
+		return State{}, err
+	}
 	var s State
-	err := l.call(ctx, id, func(r *room) error {
+	err = l.call(ctx, id, func(r *room) error {
 		s = r.state()
 		r.surrendered = true
 		r.end(ByMove)
 		return nil
 	})
+	if err == nil {
+		<-r.quit // until nobody finds it any more
+	}
 	return s, err
 }
 

@@ -37,7 +37,7 @@ func (c Say) apply(r *room, m *member) error {
 		return Errorf(NotSupported, "this participant cannot read private messages")
 	case c.Group != "" && !m.in(c.Group):
 		return Errorf(Forbidden, "you do not belong to this group")
-	case m.lastSaid == c.ID:
+	case m.lastSaid == c.ID || r.heard(c.ID):
 		return nil // a repetition
 	}
 	m.lastSaid = c.ID
@@ -59,6 +59,12 @@ func (c Say) apply(r *room, m *member) error {
 		r.tell(said)
 	}
 	return nil
+}
+
+// heard reports whether a message was said in the room that this one was: its node
+// may say it again, as the answer was lost with the room.
+func (r *room) heard(id MessageID) bool {
+	return r.hushed != nil && slices.ContainsFunc(r.chat, func(s Said) bool { return s.ID == id })
 }
 
 func (c Say) check() error {

@@ -100,7 +100,11 @@ func (h *Host) answerCreate(ctx context.Context, _ bridge.NodeID, q link.Create)
 		return nil, err
 	}
 	h.own(link.Holding{Room: id, Owner: h.self, Epoch: q.Epoch})
-	return nil, h.local.Create(ctx, q.Spec)
+	if err := h.local.Create(ctx, q.Spec); err != nil {
+		return nil, err
+	}
+	h.runs(id)
+	return nil, nil //nolint:nilnil // there is nothing to say
 }
 
 func (h *Host) answerLookUp(ctx context.Context, _ bridge.NodeID, q link.LookUp) (any, error) {

@@ -48,16 +48,17 @@ func (d *directory) unsettle() {
 	d.changed = time.Now()
 }
 
-// get returns a valid entry. Those of owners that are gone are dropped.
-func (d *directory) get(room bridge.RoomID) (entry, bool) {
+// get returns a valid entry, or says that there was one: those of owners that are gone
+// are dropped, and those of owners that have not announced the room.
+func (d *directory) get(room bridge.RoomID) (e entry, ok, dropped bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	e, ok := d.entries[room]
+	e, ok = d.entries[room]
 	if ok && (!e.expires.IsZero() && !time.Now().Before(e.expires) || !d.has(e.Owner)) {
 		delete(d.entries, room)
-		return entry{}, false
+		return entry{}, false, true
 	}
-	return e, ok
+	return e, ok, false
 }
 
 func (d *directory) put(h link.Holding, expires time.Time) {
@@ -71,7 +72,8 @@ func (d *directory) put(h link.Holding, expires time.Time) {
 // for it.
 func (d *directory) locate(ctx context.Context, room bridge.RoomID, create bool) (link.Located, error) {
 	for {
-		if e, ok := d.get(room); ok {
+		e, ok, dropped := d.get(room)
+		if ok {
 			return link.Located{Owner: e.Owner, Epoch: e.Epoch}, nil
 		}
 		d.mu.Lock()
@@ -80,7 +82,7 @@ func (d *directory) locate(ctx context.Context, room bridge.RoomID, create bool)
 			flight = make(chan struct{})
 			d.flights[room] = flight
 		}
-		sure := time.Since(d.changed) > unsure
+		sure := time.Since(d.changed) > unsure && !dropped
 		d.mu.Unlock()
 		if !flying {
 			found, err := d.find(ctx, room, create, sure)
@@ -153,13 +155,22 @@ func older(a, b link.Holding) bool {
 	return a.Epoch < b.Epoch || a.Epoch == b.Epoch && a.Owner < b.Owner
 }
 
+// moved notes that a room was handed over, if this node is asked about it.
+func (d *directory) moved(to link.Holding) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, ok := d.entries[to.Room]; ok {
+		d.entries[to.Room] = entry{Holding: to, expires: time.Now().Add(pending)}
+	}
+}
+
 // announced takes in what an owner has and had. It returns the rooms that the owner
 // must hand over to older ones, and those that others must hand over to it.
 func (d *directory) announced(from bridge.NodeID, a link.Announce) (lost []link.Holding, won []link.Holding) {
 	for _, h := range a.Have {
 		h.Owner = from
 		d.clock.saw(h.Epoch)
-		was, ok := d.get(h.Room)
+		was, ok, _ := d.get(h.Room)
 		switch {
 		case !ok || was.Owner == from || !was.expires.IsZero() && older(h, was.Holding):
 			d.put(h, time.Time{})

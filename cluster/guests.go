@@ -27,6 +27,8 @@ type guests struct {
 	trunk *bridge.Trunk
 	again *replay
 	joins chan struct{} // held by those who are coming in
+	epoch uint64
+	calm  time.Time // when the room takes commands
 
 	mu    sync.Mutex
 	seats map[uint32]guest
@@ -71,13 +73,17 @@ func (r *replay) put(n uint64, err error) {
 func (h *Host) host(ctx context.Context, a link.Attach, s *link.Stream) {
 	g := &guests{
 		h: h, room: a.Room, s: s, trunk: bridge.NewTrunk(0), seats: map[uint32]guest{},
-		joins: make(chan struct{}, maxJoins), again: h.replayOf(s.Peer, a.Room),
+		epoch: a.Epoch, joins: make(chan struct{}, maxJoins), again: h.replayOf(s.Peer, a.Room),
+	}
+	if to, moved := h.movedTo(a.Room, a.Epoch); moved {
+		_ = s.Send(&link.Envelope{Body: link.Moving{To: to}})
+		return
 	}
 	attached, err := g.attach(ctx, a)
 	if s.Send(&link.Envelope{Body: attached, Err: err}) != nil || err != nil {
 		return
 	}
-	if to, moved := h.enter(g); moved {
+	if to, moved := h.enter(g, a.Epoch); moved {
 		g.trunk.Put(&link.Envelope{Body: link.Moving{To: to}})
 	}
 	var tasks sync.WaitGroup
@@ -104,9 +110,6 @@ func (h *Host) host(ctx context.Context, a link.Attach, s *link.Stream) {
 
 // attach gives the node the seats that it claims.
 func (g *guests) attach(ctx context.Context, a link.Attach) (link.Attached, error) {
-	if to, moved := g.h.movedTo(a.Room); moved {
-		return link.Attached{}, &bridge.Error{Code: bridge.Moved, Msg: "the room has moved", Node: to.Owner}
-	}
 	g.h.own(link.Holding{Room: a.Room, Owner: g.h.self, Epoch: a.Epoch})
 	if len(a.Claims) == 0 {
 		return link.Attached{}, nil
@@ -127,6 +130,8 @@ func (g *guests) attach(ctx context.Context, a link.Attach) (link.Attached, erro
 	if err != nil {
 		return link.Attached{}, err
 	}
+	g.h.runs(a.Room)
+	g.calm = g.h.calm(a.Room)
 	attached := link.Attached{State: &state, Taken: make([]bool, len(links))}
 	for i, l := range links {
 		if attached.Taken[i] = l != nil; l != nil {
@@ -198,6 +203,9 @@ func (g *guests) serve(ctx context.Context, e *link.Envelope, tasks *sync.WaitGr
 		})
 		return
 	}
+	if _, ok := e.Body.(bridge.Command); ok {
+		pauseUntil(ctx, g.calm)
+	}
 	g.mu.Lock()
 	seat, ok := g.seats[e.Seat]
 	g.mu.Unlock()
@@ -245,7 +253,7 @@ func (g *guests) retake(ctx context.Context, e *link.Envelope, s guest) {
 
 // join seats a client of the node.
 func (g *guests) join(ctx context.Context, e *link.Envelope, req bridge.JoinRequest) {
-	if _, moved := g.h.movedTo(g.room); moved || req.Room != g.room {
+	if _, moved := g.h.movedTo(g.room, g.epoch); moved || req.Room != g.room {
 		g.answer(e, nil, bridge.Errorf(bridge.Moved, "the room has moved"))
 		return
 	}
@@ -265,5 +273,6 @@ func (g *guests) join(ctx context.Context, e *link.Envelope, req bridge.JoinRequ
 		_ = in.Leave(ctx, bridge.ByLoss)
 		return
 	}
+	g.h.runs(g.room)
 	g.answer(e, link.Seated{At: at}, nil)
 }

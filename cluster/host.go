@@ -61,6 +61,8 @@ type Host struct {
 	dir     *directory
 	clock   clock
 	answers map[reflect.Type]answerer
+	news    chan struct{} // a room is new here; capacity 1
+	leaving chan struct{} // held by who hands rooms over; capacity 1
 	ctx     context.Context
 	stop    context.CancelFunc
 	tasks   sync.WaitGroup
@@ -74,6 +76,7 @@ type Host struct {
 	rooms    map[bridge.RoomID]*presence // where this node has clients
 	owned    map[bridge.RoomID]owning    // that run here, or are about to
 	past     map[bridge.RoomID]past      // that ran here, and go on elsewhere
+	calmed   map[bridge.RoomID]time.Time // that were opened anew: when they take commands
 	guests   map[*guests]struct{}
 	replays  map[replayKey]*replay
 }
@@ -87,8 +90,9 @@ type owning struct {
 
 // past is where a room has gone.
 type past struct {
-	to link.Holding
-	at time.Time
+	to  link.Holding
+	was uint64 // the epoch that it had here
+	at  time.Time
 }
 
 type replayKey struct {
@@ -106,8 +110,8 @@ var (
 func New(cfg Config) *Host {
 	h := &Host{
 		cfg: cfg, self: cfg.Members.Self().ID, local: cfg.Local, log: cfg.Log,
-		rooms: map[bridge.RoomID]*presence{}, owned: map[bridge.RoomID]owning{}, past: map[bridge.RoomID]past{},
-		guests: map[*guests]struct{}{}, replays: map[replayKey]*replay{}, answers: answers(),
+		rooms: map[bridge.RoomID]*presence{}, owned: map[bridge.RoomID]owning{}, past: map[bridge.RoomID]past{}, calmed: map[bridge.RoomID]time.Time{},
+		guests: map[*guests]struct{}{}, replays: map[replayKey]*replay{}, answers: answers(), leaving: make(chan struct{}, 1), news: make(chan struct{}, 1),
 	}
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
@@ -276,13 +280,16 @@ func (h *Host) List(ctx context.Context) ([]bridge.Info, error) {
 // Join takes a seat in a room, wherever it runs. Unavailable also while the node
 // drains.
 func (h *Host) Join(ctx context.Context, req bridge.JoinRequest) (*bridge.Session, error) {
-	h.mu.Lock()
-	draining := h.draining
-	h.mu.Unlock()
-	if draining {
+	if h.drains() {
 		return nil, bridge.Errorf(bridge.Unavailable, "this server takes nobody any more: try another one")
 	}
 	return h.local.JoinAt(ctx, h, req)
+}
+
+func (h *Host) drains() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.draining
 }
 
 // Resume takes a seat again that was left by Detach on this node.
@@ -332,6 +339,7 @@ func (h *Host) presence(ctx context.Context, room bridge.RoomID, create bool) (*
 		return nil, bridge.Errorf(bridge.Unavailable, "the server is shutting down")
 	}
 	p = newPresence(h, link.Holding{Room: room, Owner: at.Owner, Epoch: at.Epoch})
+	p.calm = h.calmed[room]
 	h.rooms[room] = p
 	if p.local {
 		h.ownLocked(p.at)

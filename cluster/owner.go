@@ -10,8 +10,15 @@ import (
 	"dragoman/cluster/link"
 )
 
-// pastTime is how long a node knows where a room has gone.
-const pastTime = 2 * time.Minute
+const (
+	// pastTime is how long a node knows where a room has gone.
+	pastTime = 2 * time.Minute
+	// calmTime is how long a room that was opened anew takes no commands, so that
+	// all nodes can bring their people first. Each of them knows a beginning of what
+	// the lost owner has told; the longest is what all are told, in that order,
+	// before anything new.
+	calmTime = 500 * time.Millisecond
+)
 
 // watch follows the cluster, and sees to it that homes know of the rooms of this
 // node.
@@ -27,6 +34,7 @@ func (h *Host) watch() {
 		case <-changed:
 			h.dir.unsettle()
 		case <-ticker.C:
+		case <-h.news:
 		case <-h.ctx.Done():
 			return
 		}
@@ -57,21 +65,49 @@ func (h *Host) ownLocked(at link.Holding) {
 	}
 }
 
-// movedTo returns where a room has gone that ran here.
-func (h *Host) movedTo(room bridge.RoomID) (link.Holding, bool) {
+// runs notes that a room runs here now, so that its home is told.
+func (h *Host) runs(room bridge.RoomID) {
+	h.mu.Lock()
+	told := h.owned[room].told
+	h.mu.Unlock()
+	if told == "" {
+		signal(h.news)
+	}
+}
+
+// movedTo returns where a room has gone that ran here. Who comes with an epoch to
+// which it was handed over later, or of another birth, does not mean the room that
+// has gone.
+func (h *Host) movedTo(room bridge.RoomID, epoch uint64) (link.Holding, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p, ok := h.past[room]
-	return p.to, ok
+	return p.to, ok && sameBirth(epoch, p.was) && epoch >= p.was
+}
+
+// calm returns when a room that was opened anew here takes commands again.
+func (h *Host) calm(room bridge.RoomID) time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.calmed[room]
 }
 
 // reconcile compares the rooms that run here with what homes know, and tells them.
 func (h *Host) reconcile() {
-	running := map[bridge.RoomID]bool{}
-	for _, room := range h.local.Rooms() {
-		running[room] = true
+	for home, a := range h.unannounced(h.nodes(true), time.Now()) {
+		h.tasks.Go(func() { h.announce(home, *a) })
 	}
-	nodes := h.nodes(true)
+	if h.drains() {
+		_ = h.evacuate(h.ctx) // what has come since
+	}
+	h.dir.sweep()
+	for _, p := range h.presences() {
+		p.sweep()
+	}
+}
+
+// unannounced returns what homes have to be told.
+func (h *Host) unannounced(nodes []Node, now time.Time) map[bridge.NodeID]*link.Announce {
 	news := map[bridge.NodeID]*link.Announce{}
 	of := func(home bridge.NodeID) *link.Announce {
 		if news[home] == nil {
@@ -79,13 +115,13 @@ func (h *Host) reconcile() {
 		}
 		return news[home]
 	}
-	now := time.Now()
-	h.mu.Lock()
-	for room := range running {
-		if _, ok := h.owned[room]; !ok {
-			h.owned[room] = owning{epoch: h.clock.now(), since: now}
-		}
+	running := map[bridge.RoomID]bool{}
+	for _, room := range h.local.Rooms() {
+		running[room] = true
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.adopt(running, now)
 	for room, o := range h.owned {
 		home, ok := homeOf(room, nodes)
 		switch {
@@ -101,18 +137,23 @@ func (h *Host) reconcile() {
 		}
 	}
 	h.tidy(now)
-	h.mu.Unlock()
-	for home, a := range news {
-		h.tasks.Go(func() { h.announce(home, *a) })
-	}
-	h.dir.sweep()
-	for _, p := range h.presences() {
-		p.sweep()
+	return news
+}
+
+// adopt takes rooms as owned that were made by somebody else in this process. The
+// mutex is held.
+func (h *Host) adopt(running map[bridge.RoomID]bool, now time.Time) {
+	for room := range running {
+		_, known := h.owned[room]
+		if _, going := h.past[room]; !known && !going {
+			h.owned[room] = owning{epoch: h.clock.now(), since: now}
+		}
 	}
 }
 
 // tidy forgets what is old. The mutex is held.
 func (h *Host) tidy(now time.Time) {
+	maps.DeleteFunc(h.calmed, func(_ bridge.RoomID, t time.Time) bool { return now.After(t) })
 	maps.DeleteFunc(h.past, func(_ bridge.RoomID, p past) bool { return now.Sub(p.at) > pastTime })
 	inUse := map[*replay]bool{}
 	for g := range h.guests {
@@ -155,65 +196,6 @@ func (h *Host) announce(home bridge.NodeID, a link.Announce) {
 	}
 }
 
-// yield hands a room over to another node: its people with it, whether they are
-// clients of this node or of others.
-func (h *Host) yield(to link.Holding) {
-	if to.Owner == h.self {
-		return
-	}
-	h.mu.Lock()
-	p := h.rooms[to.Room]
-	h.past[to.Room] = past{to: to, at: time.Now()}
-	delete(h.owned, to.Room)
-	h.mu.Unlock()
-	if p != nil {
-		p.mu.Lock()
-		p.moving = p.local
-		p.mu.Unlock()
-	}
-	state, err := h.local.Surrender(h.ctx, to.Room)
-	if err == nil {
-		h.yielded.Add(1)
-		h.log.Info("room handed over", "room", string(to.Room), "peer", string(to.Owner))
-	}
-	for _, g := range h.guestsOf(to.Room) {
-		g.trunk.Put(&link.Envelope{Body: link.Moving{To: to}})
-	}
-	if p != nil {
-		p.follow(to, state)
-	}
-}
-
-// follow takes the seats of a room that ran here to its new owner.
-func (p *presence) follow(to link.Holding, state bridge.State) {
-	p.mu.Lock()
-	if !p.moving {
-		p.mu.Unlock()
-		return
-	}
-	p.mirror, p.known = mirrorOf(state), 0
-	for n, s := range p.seats {
-		i := slices.IndexFunc(state.Members, func(m bridge.Member) bool { return m.Participant.ID == s.self.ID })
-		if i < 0 || s.out.Over() {
-			delete(p.seats, n)
-			continue
-		}
-		m := state.Members[i]
-		s.self, s.waiting, s.admitted = m.Participant, m.Waiting, m.Admitted
-	}
-	p.at, p.local, p.moving = to, false, false
-	idle := len(p.seats) == 0
-	p.closed = idle
-	p.wake()
-	p.mu.Unlock()
-	if idle {
-		p.h.drop(p)
-		p.stop()
-		return
-	}
-	p.h.tasks.Go(p.run)
-}
-
 func (h *Host) guestsOf(room bridge.RoomID) (of []*guests) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -226,12 +208,11 @@ func (h *Host) guestsOf(room bridge.RoomID) (of []*guests) {
 }
 
 // enter notes a stream of guests. The room may have gone meanwhile.
-func (h *Host) enter(g *guests) (to link.Holding, moved bool) {
+func (h *Host) enter(g *guests, epoch uint64) (to link.Holding, moved bool) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	h.guests[g] = struct{}{}
-	p, moved := h.past[g.room]
-	return p.to, moved
+	h.mu.Unlock()
+	return h.movedTo(g.room, epoch)
 }
 
 func (h *Host) leave(g *guests) {
@@ -258,30 +239,9 @@ func (h *Host) revive(was bridge.State) error {
 	}
 	if err == nil {
 		h.reborn.Add(1)
+		h.mu.Lock()
+		h.calmed[was.Estate.Spec.ID] = time.Now().Add(calmTime)
+		h.mu.Unlock()
 	}
 	return err
-}
-
-// Drain makes the node ready to go, or with on false takes that back: it takes no new
-// rooms and no new clients, and hands the rooms that run here over to other nodes.
-// Its clients stay until they go, or the node ends. It returns when the rooms have
-// gone, as far as there are nodes to take them.
-func (h *Host) Drain(ctx context.Context, on bool) error {
-	h.mu.Lock()
-	h.draining = on
-	h.mu.Unlock()
-	h.cfg.Members.Drain(on)
-	if !on {
-		return nil
-	}
-	others := slices.DeleteFunc(h.nodes(true), func(n Node) bool { return n.ID == h.self })
-	for _, room := range h.local.Rooms() {
-		if ctx.Err() != nil {
-			return interrupted(ctx.Err())
-		}
-		if next, ok := settle(room, others); ok {
-			h.yield(link.Holding{Room: room, Owner: next.ID, Epoch: h.clock.now()})
-		}
-	}
-	return nil
 }

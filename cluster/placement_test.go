@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"dragoman/bridge"
+	"dragoman/cluster/link"
 )
 
 func manyNodes(n int) []Node {
@@ -110,13 +111,28 @@ func TestClock(t *testing.T) {
 		if now := b.now(); now <= last {
 			t.Errorf("%d after %d was seen", now, last)
 		}
-		b.saw(last << 8)
-		if now := b.now(); now > last<<1 {
+		b.saw(last + 1<<60)
+		if now := b.now(); now > last+1<<50 {
 			t.Errorf("a clock from far ahead is believed: %d", now)
 		}
 		time.Sleep(time.Second) // in a synctest bubble
-		if b.now() <= a.now()-2 {
+		if b.now() <= a.now()-2*moves {
 			t.Error("clocks drift apart")
 		}
 	})
+}
+
+func TestEpochs(t *testing.T) {
+	var c clock
+	first, second := c.now(), c.now()
+	if !older(link.Holding{Epoch: first}, link.Holding{Epoch: second}) || older(link.Holding{Epoch: second}, link.Holding{Epoch: first}) {
+		t.Error("the room that was born later wins")
+	}
+	handed := moved(moved(second))
+	if !older(link.Holding{Epoch: handed}, link.Holding{Epoch: second}) || older(link.Holding{Epoch: handed}, link.Holding{Epoch: first}) {
+		t.Error("a room that was handed over does not win over its former owner, or wins over an older one")
+	}
+	if !sameBirth(handed, second) || sameBirth(handed, first) {
+		t.Error("births are mixed up")
+	}
 }

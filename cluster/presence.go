@@ -36,8 +36,9 @@ type presence struct {
 
 	mu      sync.Mutex
 	at      link.Holding
-	local   bool // the room runs here
-	moving  bool // and is about to go elsewhere
+	local   bool      // the room runs here
+	moving  bool      // and is about to go elsewhere
+	calm    time.Time // when it takes commands, if it runs here
 	closed  bool
 	seats   map[uint32]*seat
 	calls   map[uint64]*call
@@ -132,6 +133,13 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
+// pauseUntil waits for a time, or until ctx ends.
+func pauseUntil(ctx context.Context, t time.Time) {
+	if d := time.Until(t); !t.IsZero() && d > 0 {
+		pause(ctx, d)
+	}
+}
+
 // joinHere seats a client in a room of this node.
 func (p *presence) joinHere(ctx context.Context, s *seat) (bridge.Link, bridge.Snapshot, error) {
 	in, at, err := p.h.local.Seat(ctx, s.req, s.out)
@@ -150,6 +158,7 @@ func (p *presence) joinHere(ctx context.Context, s *seat) (bridge.Link, bridge.S
 		_ = in.Leave(ctx, bridge.ByMove)
 		return nil, at, errGone
 	}
+	p.h.runs(p.room)
 	return s, at, nil
 }
 

@@ -28,7 +28,13 @@ type seat struct {
 	recording bool
 	lastSaid  bridge.MessageID
 	over      error
-	early     []bridge.Event // told before the answer that gave the seat
+	early     []early // told before the answer that gave the seat
+}
+
+// early is an event with the version of the room that told it.
+type early struct {
+	bridge.Event
+	version uint64
 }
 
 var (
@@ -44,6 +50,14 @@ func (s *seat) here() (in bridge.Link, changed <-chan struct{}) {
 		return nil, nil
 	}
 	return s.link, s.p.changed
+}
+
+// calm waits until the room takes commands, if it was opened anew on this node.
+func (s *seat) calm(ctx context.Context) {
+	s.p.mu.Lock()
+	t := s.p.calm
+	s.p.mu.Unlock()
+	pauseUntil(ctx, t)
 }
 
 // moved waits, after the room has not answered because it is over, until it is known
@@ -70,6 +84,7 @@ func (s *seat) Do(ctx context.Context, c bridge.Command) error {
 		return bridge.Errorf(bridge.BadRequest, "there is no command")
 	}
 	if in, changed := s.here(); in != nil {
+		s.calm(ctx)
 		err := in.Do(ctx, c)
 		if bridge.CodeOf(err) != bridge.Closed || !s.moved(ctx, changed) {
 			return s.done(c, err)
