@@ -5,11 +5,13 @@ import (
 	"encoding/base32"
 	"encoding/binary"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
 	"dragoman/bridge"
+	"dragoman/cluster/link"
 )
 
 // Bounds of what a node says of itself, in bytes. Together they stay below the 512
@@ -23,7 +25,7 @@ const (
 
 // Proto is the major version of what nodes say to each other over links. Nodes of
 // another one are members, but nobody links to them.
-const Proto = 1
+const Proto = link.Proto
 
 // State is what a node is ready for.
 type State uint8
@@ -93,12 +95,7 @@ func boot() string {
 }
 
 // NameOf returns the configured name in a node's id.
-func NameOf(id bridge.NodeID) string {
-	if i := strings.LastIndexByte(string(id), '-'); i >= 0 {
-		return string(id[:i])
-	}
-	return string(id)
-}
+func NameOf(id bridge.NodeID) string { return link.NameOf(id) }
 
 // checkName tells whether a node may be called that: what certificates, logs and
 // host names can hold.
@@ -107,6 +104,9 @@ func checkName(name string) error {
 		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.'
 	}) {
 		return bridge.Errorf(bridge.BadRequest, "a node's name is 1 to %d letters, digits, dots and hyphens", MaxName)
+	}
+	if _, err := netip.ParseAddr(name); err == nil {
+		return bridge.Errorf(bridge.BadRequest, "a node's name is not an address: certificates would not name it")
 	}
 	return nil
 }
