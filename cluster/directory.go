@@ -191,11 +191,17 @@ func (d *directory) announced(from bridge.NodeID, a link.Announce) (lost []link.
 	return lost, won
 }
 
-// sweep drops places that nobody has taken, and owners that are gone.
-func (d *directory) sweep() {
+// sweep drops places that nobody has taken, owners that are gone, and rooms whose home
+// is another node now: their owners tell that one.
+func (d *directory) sweep(self bridge.NodeID) {
+	nodes := d.nodes(true)
 	d.mu.Lock()
 	rooms := make([]bridge.RoomID, 0, len(d.entries))
 	for room := range d.entries {
+		if home, ok := homeOf(room, nodes); ok && home.ID != self {
+			delete(d.entries, room)
+			continue
+		}
 		rooms = append(rooms, room)
 	}
 	d.mu.Unlock()

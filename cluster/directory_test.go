@@ -116,9 +116,14 @@ func TestUnsure(t *testing.T) {
 			t.Errorf("found at %+v, %v, after %d questions; was placed at %+v", at, code, d.asked, placed)
 		}
 		d.put(link.Holding{Room: "s", Owner: owner}, time.Now())
-		d.sweep()
-		if len(d.entries) != 1 {
-			t.Errorf("there are %d entries", len(d.entries))
+		home, _ := homeOf("s", d.nodes(true))
+		d.sweep(home.ID)
+		if _, ok := d.entries["s"]; ok {
+			t.Error("a place that nobody has taken is kept")
+		}
+		d.sweep("another node")
+		if len(d.entries) != 0 {
+			t.Errorf("a node that is not the home keeps %d entries", len(d.entries))
 		}
 	})
 }

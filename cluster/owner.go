@@ -100,7 +100,7 @@ func (h *Host) reconcile() {
 	if h.drains() {
 		_ = h.evacuate(h.ctx) // what has come since
 	}
-	h.dir.sweep()
+	h.dir.sweep(h.self)
 	for _, p := range h.presences() {
 		p.sweep()
 	}
