@@ -14,9 +14,13 @@ import (
 )
 
 func settings(t *testing.T, name string) cluster.Settings {
+	return benchSettings(t, t.TempDir(), name)
+}
+
+func benchSettings(t testing.TB, dir, name string) cluster.Settings {
 	s := cluster.DefaultSettings()
 	s.Node, s.Bind, s.Link.Listen = name, "127.0.0.1:0", "127.0.0.1:0"
-	s.KeyFile = filepath.Join(t.TempDir(), "keys")
+	s.KeyFile = filepath.Join(dir, "keys")
 	line := base64.StdEncoding.EncodeToString(testKey) + "\n"
 	if err := os.WriteFile(s.KeyFile, []byte(line), 0o600); err != nil {
 		t.Fatal(err)
