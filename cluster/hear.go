@@ -130,6 +130,7 @@ func (p *presence) answered(e *link.Envelope) {
 func (p *presence) sit(s *seat, at bridge.Snapshot) {
 	if p.seats[s.n] == nil {
 		s.self, s.waiting = at.Self, at.Waiting
+		s.req.Secret, s.req.Create = "", nil // not needed any more
 		p.seats[s.n] = s
 		if !s.waiting {
 			p.mirror.enter(at)

@@ -134,6 +134,7 @@ func New(cfg Config) *Host {
 // rooms of this node their clients of others. It waits until all has ended.
 func (h *Host) Close() {
 	h.mu.Lock()
+	h.stop() // nothing begins any more
 	rooms := slices.Collect(maps.Values(h.rooms))
 	h.mu.Unlock()
 	for _, p := range rooms {
@@ -144,7 +145,6 @@ func (h *Host) Close() {
 			p.giveUp(bridge.Errorf(bridge.Closed, "the server is shutting down"), bridge.Ended{Reason: bridge.ByShutdown})
 		}
 	}
-	h.stop()
 	h.mesh.Close()
 	h.tasks.Wait()
 }

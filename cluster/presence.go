@@ -151,6 +151,7 @@ func (p *presence) joinHere(ctx context.Context, s *seat) (bridge.Link, bridge.S
 	late := p.moving || !p.local || p.closed
 	if !late {
 		s.link, s.self = in, at.Self
+		s.req.Secret, s.req.Create = "", nil // not needed any more
 		p.seats[s.n] = s
 	}
 	p.mu.Unlock()
