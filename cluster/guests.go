@@ -152,6 +152,9 @@ func (g *guests) write(ctx context.Context) {
 		}
 		parcels, lost := g.trunk.Take()
 		for _, p := range parcels {
+			if p.Over != nil {
+				g.forget(p.To[0])
+			}
 			e := envelope(p)
 			if err := g.s.Send(e); err != nil {
 				return
@@ -167,6 +170,13 @@ func (g *guests) write(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// forget forgets a seat that is lost. Its number is not used again.
+func (g *guests) forget(seat uint32) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.seats, seat)
 }
 
 // envelope is what a parcel is on a link.
@@ -223,9 +233,7 @@ func (g *guests) serve(ctx context.Context, e *link.Envelope, tasks *sync.WaitGr
 		if ok {
 			err = seat.Leave(ctx, body.Reason)
 		}
-		g.mu.Lock()
-		delete(g.seats, e.Seat)
-		g.mu.Unlock()
+		g.forget(e.Seat)
 	case link.Away:
 		if ok {
 			err = seat.Away(ctx, body.Away, body.Grace)

@@ -48,12 +48,24 @@ func (p *presence) take(e *link.Envelope) (idle bool) {
 	default:
 		p.answered(e)
 	}
+	p.mirror.live = p.mirror.live && p.inside()
 	idle = !p.closed && len(p.seats) == 0 && len(p.calls) == 0
 	if idle {
 		p.closed = true
 		p.wake()
 	}
 	return idle
+}
+
+// inside reports whether one of the seats is inside, so that what all are told is told
+// to this node.
+func (p *presence) inside() bool {
+	for _, s := range p.seats {
+		if !s.waiting {
+			return true
+		}
+	}
+	return false
 }
 
 // hear takes an event, once for all the seats that are told it.

@@ -216,6 +216,7 @@ func (p *presence) send(ctx context.Context, stream *link.Stream, c *call) {
 func (p *presence) release(s *seat) {
 	p.mu.Lock()
 	delete(p.seats, s.n)
+	p.mirror.live = p.mirror.live && p.inside()
 	if s.over == nil {
 		s.over = bridge.Errorf(bridge.Closed, "you have left the room")
 	}

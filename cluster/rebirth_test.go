@@ -27,21 +27,26 @@ func TestRebirthOfAll(t *testing.T) {
 		pub := bridge.Publication{ID: bridge.NewPublicationID(), Video: bridge.Live, Layers: []bridge.Layer{{RID: "q"}, {RID: "h"}}}
 		mo.must(bridge.Publish{Publication: pub})
 		away.must(bridge.Want{ID: pub.ID, Layer: "h"})
+		gone := join(1, "gone", bridge.Person, bridge.Moderator)
 		token := away.Detach(t.Context(), time.Minute)
 		c.people = slices.DeleteFunc(c.people, func(d *dweller) bool { return d == away })
 		c.read()
 
 		c.Kill(c.Nodes[0])
+		if gone.Detach(t.Context(), time.Minute) == "" { // while there is no room
+			t.Error("one who is lost at the same time loses its seat")
+		}
+		c.people = slices.DeleteFunc(c.people, func(d *dweller) bool { return d == gone })
 		time.Sleep(10 * time.Second) // in a synctest bubble
 		owner := c.owner(room, time.Second, c.Nodes[1:]...)
-		c.same(owner, room, "mo", "rec", "waits", "let", "away")
+		c.same(owner, room, "mo", "rec", "waits", "let", "away", "gone")
 		s, _, err := owner.Local.Take(t.Context(), room, bridge.NewTrunk(0), nil)
 		if err != nil || !s.Room.Recording || !s.Room.WaitingRoom {
 			t.Errorf("the room is %+v, %v", s.Room, err)
 		}
 		for _, m := range s.Members {
 			name := m.Participant.Name
-			if m.Waiting != (name == "waits" || name == "let") || m.Admitted != (name == "let") || m.Participant.Away != (name == "away") {
+			if m.Waiting != (name == "waits" || name == "let") || m.Admitted != (name == "let") || m.Participant.Away != (name == "away" || name == "gone") {
 				t.Errorf("%s is %+v", name, m)
 			}
 		}
@@ -50,11 +55,11 @@ func TestRebirthOfAll(t *testing.T) {
 		c.read()
 		waits.must(bridge.Enter{})
 		back, err := c.Nodes[2].Resume(t.Context(), token)
-		if err != nil || len(back.At.Participants) != 3 {
+		if err != nil || len(back.At.Participants) != 4 {
 			t.Fatalf("resumed in %+v, %v", back, err)
 		}
 		away.Session = back
-		c.same(owner, room, "mo", "rec", "waits", "let", "away")
+		c.same(owner, room, "mo", "rec", "waits", "let", "away", "gone")
 		wanted := ""
 		for _, e := range mo.told {
 			if w, ok := e.(bridge.Wanted); ok {

@@ -152,7 +152,13 @@ func (s *seat) Away(ctx context.Context, away bool, grace time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTime)
 	defer cancel()
 	_, err := s.p.do(ctx, s, link.Away{Away: away, Grace: grace})
-	if bridge.CodeOf(err) == bridge.Closed {
+	switch bridge.CodeOf(err) {
+	case bridge.Closed:
+		return nil
+	case bridge.Unavailable: // the room will be told when there is a way to it again
+		s.p.mu.Lock()
+		defer s.p.mu.Unlock()
+		s.self.Away = away
 		return nil
 	}
 	return err
