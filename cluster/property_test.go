@@ -12,8 +12,13 @@ import (
 
 // TestRandomCommands: what holds for a room of the node of its clients holds for one
 // of another node.
-func TestRandomCommands(t *testing.T) {
-	seeds, steps := 60, 500
+func TestRandomCommands(t *testing.T) { crowds(t, false) }
+
+// TestRandomBreaks: it holds also if the link between the two breaks now and then.
+func TestRandomBreaks(t *testing.T) { crowds(t, true) }
+
+func crowds(t *testing.T, breaks bool) {
+	seeds, steps := 40, 500
 	if testing.Short() {
 		seeds = 5
 	}
@@ -26,7 +31,11 @@ func TestRandomCommands(t *testing.T) {
 					if e, err = clustertest.NewElsewhere(cfg); err != nil {
 						t.Fatal(err)
 					}
-					return bridgetest.Stage{Host: e, Owner: e.Owner, Counts: e.Counts}
+					s := bridgetest.Stage{Host: e, Owner: e.Owner, Counts: e.Counts}
+					if breaks {
+						s.Disturb = e.Break
+					}
+					return s
 				})
 				if s := e.Stats(); s.Links.Streams != 0 || s.Remote != 0 {
 					t.Errorf("there is left: %+v", s)

@@ -18,6 +18,9 @@ type Stage struct {
 	Host   bridge.Host         // by which people come
 	Owner  *bridge.Local       // where the room runs
 	Counts func() bridge.Stats // of both
+	// Disturb, if not nil, is called now and then: after three seconds nobody may
+	// notice what it did.
+	Disturb func()
 }
 
 // Crowd has people do whatever comes to their minds, as often as steps says, and
@@ -114,6 +117,9 @@ func pick[T any](c *crowd, from []T) T { return from[c.IntN(len(from))] }
 
 // step is one thing that somebody does.
 func (c *crowd) step() {
+	if c.stage.Disturb != nil && c.IntN(40) == 0 {
+		c.stage.Disturb()
+	}
 	switch n := c.IntN(100); {
 	case n < 10 || len(c.heads) == 0:
 		c.come()
@@ -250,6 +256,9 @@ func (c *crowd) read(h *head) bool {
 // check compares what everybody was told with what is.
 func (c *crowd) check() {
 	c.t.Helper()
+	if c.stage.Disturb != nil {
+		<-time.After(3 * time.Second)
+	}
 	synctest.Wait()
 	for settled := false; !settled; { // who is lost tells others so
 		settled = true

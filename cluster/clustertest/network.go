@@ -115,6 +115,21 @@ func (n *Network) open(a, b *Host) bool {
 	return n.groups[a] == n.groups[b]
 }
 
+// Reset resets all connections, as a firewall that forgets them does.
+func (n *Network) Reset() {
+	n.mu.Lock()
+	var conns []*end
+	for _, h := range n.hosts {
+		for c := range h.conns {
+			conns = append(conns, c)
+		}
+	}
+	n.mu.Unlock()
+	for _, c := range conns {
+		_ = c.Close()
+	}
+}
+
 // Kill ends the host as the end of its processes would: its connections are reset,
 // its ports closed, and it says nothing more. What runs on it does not know.
 func (h *Host) Kill() {

@@ -143,9 +143,13 @@ type Elsewhere struct {
 	*cluster.Host
 	Owner *bridge.Local // where the rooms run
 
+	net   *Network
 	edge  *bridge.Local
 	owner *cluster.Host
 }
+
+// Break breaks the link between the two nodes. It comes back by itself.
+func (e *Elsewhere) Break() { e.net.Reset() }
 
 // NewElsewhere makes one, whose sessions are of cfg, in a network in memory.
 func NewElsewhere(cfg bridge.LocalConfig) (*Elsewhere, error) {
@@ -160,7 +164,7 @@ func NewElsewhere(cfg bridge.LocalConfig) (*Elsewhere, error) {
 	view.Nodes[0].State = cluster.Draining // so that no room is placed there
 	there := cfg
 	there.Media = nil
-	e := &Elsewhere{edge: bridge.NewLocal(cfg), Owner: bridge.NewLocal(there)}
+	e := &Elsewhere{net: net, edge: bridge.NewLocal(cfg), Owner: bridge.NewLocal(there)}
 	hosts := [2]*cluster.Host{}
 	for i, local := range []*bridge.Local{e.edge, e.Owner} {
 		identity, err := link.FromKeys(view.Nodes[i].Name, []cluster.Key{Key()})

@@ -54,15 +54,14 @@ func (m *Mesh) dial(p *peer) {
 	p.conn = conn
 	m.mu.Unlock()
 	for wait := minRetry; p.ctx.Err() == nil; wait = min(2*wait, maxRetry) {
-		begin := time.Now()
-		err := m.dialled(p, conn)
+		up, err := m.dialled(p, conn)
 		if p.ctx.Err() != nil {
 			return
 		}
 		m.failures.Add(1)
 		m.cfg.Log.Debug("no link", "peer", string(p.ID), "err", err)
-		if time.Since(begin) > dialTime {
-			wait = minRetry
+		if up {
+			wait = minRetry / 2
 		}
 		pause(p.ctx, wait/2+rand.N(wait/2))
 	}
@@ -78,12 +77,12 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 // dialled is the life of a control stream at the end that has dialled.
-func (m *Mesh) dialled(p *peer, conn *grpc.ClientConn) error {
+func (m *Mesh) dialled(p *peer, conn *grpc.ClientConn) (up bool, err error) {
 	ctx, end := context.WithCancel(p.ctx)
 	defer end()
 	stream, err := conn.NewStream(m.signed(ctx), &m.desc().Streams[0], "/"+service+"/"+control)
 	if err != nil {
-		return err
+		return false, err
 	}
 	return m.live(p, &Stream{Peer: p.ID, codec: m.codec, raw: stream, ctx: ctx, end: end})
 }
@@ -98,7 +97,8 @@ func (m *Mesh) servesControl(_ any, stream grpc.ServerStream) error {
 	defer end()
 	defer context.AfterFunc(p.ctx, end)()
 	// Receiving does not end with ctx here, so it is left behind when live returns.
-	return m.live(p, &Stream{Peer: p.ID, codec: m.codec, raw: stream, ctx: ctx, end: end})
+	_, err = m.live(p, &Stream{Peer: p.ID, codec: m.codec, raw: stream, ctx: ctx, end: end})
+	return err
 }
 
 // caller returns the member that calls, if it proves to be it.
@@ -139,8 +139,8 @@ func (m *Mesh) proves(ctx context.Context, id bridge.NodeID) error {
 }
 
 // live exchanges heartbeats until one is missing or the stream breaks. Meanwhile the
-// peer is usable.
-func (m *Mesh) live(p *peer, s *Stream) error {
+// peer is usable: up says whether it ever was.
+func (m *Mesh) live(p *peer, s *Stream) (up bool, err error) {
 	defer s.end()
 	heard := make(chan error)
 	received := make(chan *Envelope)
@@ -162,16 +162,16 @@ func (m *Mesh) live(p *peer, s *Stream) error {
 		}
 	}()
 	if err := s.Send(&Envelope{Body: Hello{Proto: Proto}}); err != nil {
-		return err
+		return false, err
 	}
 	timer := time.NewTimer(3 * m.cfg.Beat)
 	defer timer.Stop()
 	if err := m.greeted(s, received, heard, timer); err != nil {
-		return err
+		return false, err
 	}
 	live := &session{ctx: s.ctx, calls: make(chan uint64), waiting: map[uint64]chan *Stream{}}
 	if !m.set(p, nil, live) {
-		return status.Error(codes.AlreadyExists, "there is a link already")
+		return false, status.Error(codes.AlreadyExists, "there is a link already")
 	}
 	m.cfg.Log.Info("linked", "peer", string(p.ID))
 	defer func() {
@@ -179,7 +179,7 @@ func (m *Mesh) live(p *peer, s *Stream) error {
 		m.set(p, live, nil)
 		m.cfg.Log.Info("link lost", "peer", string(p.ID))
 	}()
-	return m.beat(p, s, live, received, heard, timer)
+	return true, m.beat(p, s, live, received, heard, timer)
 }
 
 func (m *Mesh) greeted(s *Stream, received <-chan *Envelope, heard <-chan error, timer *time.Timer) error {
