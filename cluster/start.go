@@ -57,24 +57,33 @@ func (s Settings) Check() error {
 	if s.Node != "" {
 		errs = append(errs, checkName(s.Node))
 	}
-	for key, addr := range map[string]string{"bind": s.Bind, "link.listen": s.Link.Listen} {
-		if _, _, err := hostPort(addr); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", key, err))
+	for _, a := range []struct {
+		key, addr string
+		optional  bool
+	}{
+		{"bind", s.Bind, false},
+		{"link.listen", s.Link.Listen, false},
+		{"advertise", s.Advertise, true},
+		{"link.advertise", s.Link.Advertise, true},
+	} {
+		if _, _, err := hostPort(a.addr); err != nil && (a.addr != "" || !a.optional) {
+			errs = append(errs, fmt.Errorf("%s: %w", a.key, err))
 		}
 	}
-	for key, addr := range map[string]string{"advertise": s.Advertise, "link.advertise": s.Link.Advertise} {
-		if _, _, err := hostPort(addr); addr != "" && err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", key, err))
-		}
-	}
-	files := s.Link.CertFile != "" || s.Link.PrivateKeyFile != "" || s.Link.CAFile != ""
-	if files && (s.Link.CertFile == "" || s.Link.PrivateKeyFile == "" || s.Link.CAFile == "") {
-		errs = append(errs, bridge.Errorf(bridge.BadRequest, "link: a certificate needs its key and the authorities, too"))
-	}
-	if s.KeyFile == "" && !(loopback(s.Bind) && loopback(s.Link.Listen)) {
+	errs = append(errs, s.Link.check())
+	if s.KeyFile == "" && (!loopback(s.Bind) || !loopback(s.Link.Listen)) {
 		errs = append(errs, bridge.Errorf(bridge.BadRequest, "key_file: without keys nodes gossip on loopback only"))
 	}
 	return errors.Join(errs...)
+}
+
+// check demands all files of a certificate, or none.
+func (l LinkSettings) check() error {
+	none := LinkSettings{Listen: l.Listen, Advertise: l.Advertise}
+	if l != none && (l.CertFile == "" || l.PrivateKeyFile == "" || l.CAFile == "") {
+		return bridge.Errorf(bridge.BadRequest, "link: a certificate needs its key and the authorities, too")
+	}
+	return nil
 }
 
 // loopback reports whether only this machine reaches an address.
@@ -197,6 +206,6 @@ func (n *Running) Rekey() error {
 // cluster. Rooms and sessions of the node are still there.
 func (n *Running) Leave(ctx context.Context) error {
 	err := n.Drain(ctx, true)
-	n.Host.Close()
+	n.Close()
 	return errors.Join(err, n.Gossip.Leave(ctx))
 }

@@ -32,6 +32,9 @@ func Crowd(t testing.TB, seed uint64, steps int, open func(bridge.LocalConfig) S
 	t.Helper()
 	c := newCrowd(t, seed, open)
 	for range steps {
+		if c.stage.Disturb != nil && c.IntN(40) == 0 {
+			c.stage.Disturb()
+		}
 		c.step()
 	}
 	c.check()
@@ -117,9 +120,6 @@ func pick[T any](c *crowd, from []T) T { return from[c.IntN(len(from))] }
 
 // step is one thing that somebody does.
 func (c *crowd) step() {
-	if c.stage.Disturb != nil && c.IntN(40) == 0 {
-		c.stage.Disturb()
-	}
 	switch n := c.IntN(100); {
 	case n < 10 || len(c.heads) == 0:
 		c.come()

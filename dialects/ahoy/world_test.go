@@ -81,6 +81,13 @@ func newWorldOn(t *testing.T, rooms func(bridge.LocalConfig) (clustertest.Rooms,
 	return w
 }
 
+// Dial implements transcript.World. What a script has closed before, the server has
+// noticed by then, wherever its rooms run.
+func (w *world) Dial(ctx context.Context) (net.Conn, error) {
+	synctest.Wait()
+	return w.Local.Dial(ctx)
+}
+
 // open mounts the dialect. What is to be changed in env is changed before.
 func (w *world) open() *world {
 	mux := http.NewServeMux()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -108,6 +109,13 @@ func newWorldOn(t *testing.T, rooms func(bridge.LocalConfig) (clustertest.Rooms,
 		Config: func(any) error { return nil },
 	}
 	return w
+}
+
+// Dial implements transcript.World. What a script has closed before, the server has
+// noticed by then, wherever its rooms run.
+func (w *world) Dial(ctx context.Context) (net.Conn, error) {
+	synctest.Wait()
+	return w.Local.Dial(ctx)
 }
 
 // open mounts the dialect. What is to be changed in env is changed before.

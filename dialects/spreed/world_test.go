@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -80,6 +81,13 @@ func newWorldOn(t *testing.T, rooms func(bridge.LocalConfig) (clustertest.Rooms,
 		},
 	}
 	return w
+}
+
+// Dial implements transcript.World. What a script has closed before, the server has
+// noticed by then, wherever its rooms run.
+func (w *world) Dial(ctx context.Context) (net.Conn, error) {
+	synctest.Wait()
+	return w.Local.Dial(ctx)
 }
 
 // open mounts the dialect. What is to be changed in env and cfg is changed before.
