@@ -176,6 +176,7 @@ func commands() []any {
 		bridge.SetMax{},
 		bridge.Record{},
 		bridge.CloseRoom{},
+		bridge.Touch{},
 	}
 }
 
