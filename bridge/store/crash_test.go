@@ -116,18 +116,19 @@ func killWriter(t *testing.T, url string) (lines []string) {
 	child.Env = append(os.Environ(), childURL+"="+url)
 	out := must(child.StdoutPipe())(t)
 	ok(t, child.Start())
-	enough := 20 + rand.IntN(60)
+	enough, kill, meetings := 20+rand.IntN(60), (*time.Timer)(nil), false
 	in := bufio.NewScanner(out)
 	for in.Scan() {
 		if strings.HasPrefix(in.Text(), "error") {
 			t.Errorf("the writer says: %s", in.Text())
 		}
 		lines = append(lines, in.Text())
-		if len(lines) == enough {
-			timer := time.AfterFunc(time.Duration(rand.IntN(5000))*time.Microsecond, func() {
+		meetings = meetings || strings.HasPrefix(in.Text(), "meeting")
+		if len(lines) >= enough && meetings && kill == nil {
+			kill = time.AfterFunc(time.Duration(rand.IntN(5000))*time.Microsecond, func() {
 				ok(t, child.Process.Kill()) // SIGKILL
 			})
-			defer timer.Stop()
+			defer kill.Stop()
 		}
 	}
 	if err := child.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
