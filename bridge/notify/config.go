@@ -30,10 +30,11 @@ const (
 type Config struct {
 	// Host and port of the mail server. Empty: there is none, and no mail.
 	Server string
-	// How the connection is protected: starttls, tls or plain.
+	// How the connection is protected. starttls: the connection is upgraded, or not used; tls: from the beginning; plain: not at all, for a server on this machine. One of: starttls, tls, plain.
 	Security string
-	// Who we are to the mail server, where it asks.
-	User     string
+	// Who we are to the mail server. Empty: it does not ask.
+	User string
+	// The password of user.
 	Password bridge.Secret
 	// The address that mails come from, with or without a name.
 	From string

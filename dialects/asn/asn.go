@@ -22,6 +22,8 @@ import (
 	"slices"
 	"time"
 
+	"dragoman/bridge"
+	"dragoman/bridge/gate"
 	"dragoman/dialects"
 )
 
@@ -30,6 +32,14 @@ const Name = "asn"
 
 // Config is the dialect's own section.
 type Config struct {
+	// File of those who may log in with a password: lines of name:hash, with argon2id or bcrypt hashes. Without it and callback nobody can, but in development mode everybody.
+	UserFile string
+	// Where a program is asked by HTTP who may log in with a password: http:// or https://.
+	Callback string
+	// What that program is shown as a bearer token.
+	CallbackSecret bridge.Secret
+	// How long that program may take.
+	CallbackTimeout time.Duration
 	// Conferences that nobody has scheduled come into being when somebody with a token joins. Otherwise such a join is refused.
 	Adhoc bool
 	// How long a party stays without a sign of life.
@@ -43,7 +53,7 @@ type Config struct {
 	// What stands behind the @ in the ids of calendar entries. It must not change, or updates find no entry.
 	Domain string
 	// The ids under which clients look for their server, besides "local".
-	ServerIDs []string
+	ServerIDs []string `yaml:"server_ids"`
 	// What clients are told that asks for a password.
 	Realm string
 	// Pages of other hosts that may call /rest: their origins.
@@ -67,14 +77,21 @@ type Room struct {
 // DefaultConfig is what holds where the section says nothing.
 func DefaultConfig() Config {
 	return Config{
-		Adhoc: true, KeepAlive: 30 * time.Second, TokenLife: time.Hour,
-		Domain: "dragoman.invalid", Realm: "Dragoman", Room: Room{EmptyTimeout: time.Second},
+		CallbackTimeout: 5 * time.Second, Adhoc: true, KeepAlive: 30 * time.Second, TokenLife: time.Hour,
+		Domain: noDomain, Realm: "Dragoman", Room: Room{EmptyTimeout: time.Second},
 	}
 }
+
+// noDomain is the domain of nobody (RFC 2606).
+const noDomain = "dragoman.invalid"
 
 // Validate says which setting is wrong.
 func (c Config) Validate() error {
 	switch {
+	case c.UserFile != "" && c.Callback != "":
+		return errors.New("user_file: give it or callback, not both")
+	case c.Callback != "" && c.CallbackTimeout <= 0:
+		return errors.New("callback_timeout: must be positive")
 	case c.KeepAlive < time.Second:
 		return errors.New("keep_alive: at least a second")
 	case c.TokenLife <= 0:
@@ -83,6 +100,9 @@ func (c Config) Validate() error {
 		return errors.New("domain: must not be empty")
 	case c.Room.MaxMember < 0 || c.Room.MaxVideoBitrate < 0 || c.Room.EmptyTimeout <= 0:
 		return errors.New("room: nothing here may be negative, and empty_timeout not zero")
+	}
+	if !isURL(c.Callback, "http", "https") {
+		return errors.New("callback: not a URL with http or https and a host")
 	}
 	if !isURL(c.TargetURL, "ws", "wss") {
 		return errors.New("target_url: not a URL with ws or wss and a host")
@@ -94,6 +114,23 @@ func (c Config) Validate() error {
 		return errors.New("raw_listen: not host:port")
 	}
 	return nil
+}
+
+// Advice says which settings are good for a trial only, and what to do about them:
+// by key of the section, or of the whole configuration. issuer says that there is an
+// identity provider, frame is the operator's limit in bytes, 0 for none.
+func (c Config) Advice(issuer bool, frame int64) map[string]string {
+	all := map[string]string{}
+	if c.UserFile == "" && c.Callback == "" && !issuer {
+		all["user_file"] = "nobody can log in, so nobody schedules meetings or makes conferences: set user_file or callback there, or oidc.issuer"
+	}
+	if c.Domain == noDomain {
+		all["domain"] = "the ids of calendar entries say " + noDomain + ": set domain to a name of your own, and never change it"
+	}
+	if frame > 0 && frame < maxMessage {
+		all["limits.frame"] = "pictures of 1 MiB do not fit: set it to 2MiB or more, or leave it out"
+	}
+	return all
 }
 
 // isURL reports whether a text is empty, or a URL of one of the schemes.
@@ -128,9 +165,40 @@ func (d *Dialect) Mount(mux *http.ServeMux, env dialects.Env) error {
 	if env.Store == nil {
 		return errors.New("it needs a store for its meetings")
 	}
-	d.server = &server{cfg: cfg, env: env, house: newHouse(env)}
+	passwords, err := passwords(cfg, env)
+	if err != nil {
+		return err
+	}
+	d.server = &server{cfg: cfg, env: env, house: newHouse(env), passwords: passwords}
+	if !env.Dev {
+		issuer := false
+		if env.Login != nil {
+			_, url := env.Login.Issuer()
+			issuer = url != ""
+		}
+		for key, text := range cfg.Advice(issuer, env.Limits.Read) {
+			env.Log.Warn(text, "key", key) // the dialect is in every line of the log
+		}
+	}
 	d.server.mount(mux)
 	return nil
+}
+
+// passwords returns who may log in with a password; nil: whoever the server lets in.
+// Where the section does not say it that is nobody: anybody could call himself the
+// organizer of a meeting.
+func passwords(cfg Config, env dialects.Env) (bridge.Gate, error) {
+	switch {
+	case cfg.UserFile != "":
+		return gate.NewUsers(cfg.UserFile, env.Log)
+	case cfg.Callback != "":
+		return gate.NewCallback(gate.CallbackConfig{
+			URL: cfg.Callback, Secret: cfg.CallbackSecret, Timeout: cfg.CallbackTimeout,
+		})
+	case env.Dev:
+		return nil, nil
+	}
+	return gate.Nobody{}, nil
 }
 
 // Raw implements dialects.RawDialect (reference 4.4).
@@ -143,6 +211,8 @@ type server struct {
 	cfg   Config
 	env   dialects.Env
 	house house
+
+	passwords bridge.Gate // who logs in, of those whom env.Gate lets in; nil: all of them
 }
 
 // mount adds the routes (reference 4).

@@ -51,6 +51,12 @@ func (d *server) logIn(ctx context.Context, r *http.Request, user string, passwo
 		return account{}, bridge.Errorf(bridge.Unauthenticated, "there is no user name")
 	}
 	g, err := d.env.Gate.Admit(ctx, c)
+	if err == nil && d.passwords != nil {
+		g, err = d.passwords.Admit(ctx, c)
+		if code := bridge.CodeOf(err); code == bridge.Unauthenticated || code == bridge.WrongSecret {
+			d.env.Gate.Failed(c)
+		}
+	}
 	if err == nil && g.User == "" {
 		err = bridge.Errorf(bridge.Unauthenticated, "nobody vouches for this user")
 	}

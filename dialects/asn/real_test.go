@@ -64,7 +64,7 @@ func TestRealMedia(t *testing.T) {
 	rooms := bridge.NewLocal(bridge.LocalConfig{Media: engine})
 	mux := http.NewServeMux()
 	if err := asn.New().Mount(mux, dialects.Env{
-		Host: rooms, Gate: opengate.Open{}, Store: db, IDs: dialects.NewIDs([]byte("a key of this test, and no other")),
+		Host: rooms, Gate: opengate.Open{}, Dev: true, Store: db, IDs: dialects.NewIDs([]byte("a key of this test, and no other")),
 		Log: slog.New(slog.DiscardHandler), Config: func(any) error { return nil },
 	}); err != nil {
 		t.Fatal(err)

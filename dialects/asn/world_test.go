@@ -219,7 +219,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w.rooms = bridge.NewLocal(bridge.LocalConfig{Media: w.media})
 	w.env = dialects.Env{
-		Host: w.rooms, Gate: w.gate, Store: w.db, Login: issuer{}, Mail: w.mail,
+		Host: w.rooms, Gate: w.gate, Dev: true, Store: w.db, Login: issuer{}, Mail: w.mail,
 		IDs: dialects.NewIDs([]byte("a key of this test, and no other")),
 		Log: slog.New(slog.DiscardHandler), Tap: frames{t}, Counts: new(dialects.Counts),
 		Config: func(any) error { return nil },

@@ -47,7 +47,7 @@ func inBubble(t *testing.T, f func(t *testing.T, w *world)) {
 		rooms := bridge.NewLocal(bridge.LocalConfig{Media: w.media})
 		mux := http.NewServeMux()
 		err = asn.New().Mount(mux, dialects.Env{
-			Host: rooms, Gate: gate.Open{}, Store: db, IDs: w.ids, Log: slog.New(slog.DiscardHandler),
+			Host: rooms, Gate: gate.Open{}, Dev: true, Store: db, IDs: w.ids, Log: slog.New(slog.DiscardHandler),
 			Config: func(any) error { return nil },
 		})
 		if err != nil {
