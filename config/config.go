@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"dragoman/bridge"
+	"dragoman/bridge/notify"
 	"dragoman/media"
 )
 
@@ -34,6 +35,7 @@ type Config struct {
 	DataDir string
 	Store   Store
 	OIDC    OIDC
+	Mail    notify.Config
 	Limits  Limits
 	Brake   Brake
 	Runtime Runtime
@@ -265,6 +267,7 @@ func Default() Config {
 		Log:    Log{Level: "info", Format: "auto"},
 		Drain:  Drain{Timeout: 30 * time.Minute, Spread: time.Minute},
 		OIDC:   OIDC{Skew: time.Minute, Timeout: 5 * time.Second},
+		Mail:   notify.DefaultConfig(),
 		Limits: Limits{Rooms: 10_000},
 		Brake: Brake{
 			Failures: 10, RoomFailures: 100, Window: time.Minute, Pause: 5 * time.Minute, Size: 20_000,

@@ -22,6 +22,7 @@ func TestReferenceIsCurrent(t *testing.T) {
 	s := &scanner{t: t, structs: map[string]*ast.StructType{}, about: map[string]string{}}
 	s.parse(".")
 	s.parse("../media")
+	s.parse("../bridge/notify")
 	s.walk(reflect.TypeFor[Config](), "")
 	for _, e := range all.List() {
 		s.parse("../dialects/" + e.New().Name())

@@ -40,6 +40,7 @@ func (c *Config) Validate() error {
 	c.checkBrake(&p)
 	c.checkStore(&p)
 	c.OIDC.check(&p)
+	p.addEach("mail", c.Mail.Validate())
 	p.notNegative("runtime.gogc", int64(c.Runtime.Gogc))
 	refuseRedacted(reflect.ValueOf(c).Elem(), "", &p)
 	if c.Dev && !c.Insecure {
@@ -277,11 +278,21 @@ func (c *Config) checkLoopback(p *Problems) {
 		}
 	}
 	for _, path := range slices.Sorted(maps.Keys(listeners)) {
-		if a := listeners[path]; a != "" && !isLoopback(a) {
-			p.addf(path, "%s is not loopback, and in development mode anybody who reaches this node may enter any room and use the admin API without a key: "+
-				"write a configuration file (\"dragoman config init\"), or say --insecure if everybody in this network may do that", a)
-		}
+		p.add(path, c.Local(path, listeners[path]))
 	}
+}
+
+// Local says as Problems what is wrong with listening at an address, for listeners
+// that Validate does not know because they are in the own section of a dialect: in
+// development mode all are on loopback.
+func (c *Config) Local(path, address string) error {
+	if !c.Dev || c.Insecure || address == "" || isLoopback(address) {
+		return nil
+	}
+	var p Problems
+	p.addf(path, "%s is not loopback, and in development mode anybody who reaches this node may enter any room and use the admin API without a key: "+
+		"write a configuration file (\"dragoman config init\"), or say --insecure if everybody in this network may do that", address)
+	return p
 }
 
 func isLoopback(address string) bool {

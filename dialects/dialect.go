@@ -35,9 +35,9 @@ type Dialect interface {
 // A RawDialect is a Dialect whose clients may come by plain TCP, too.
 type RawDialect interface {
 	Dialect
-	// Raw returns, when the dialect is mounted, the address to listen on for them, as
-	// its own section has it; empty: none. serve runs one connection and returns when
-	// it is over; ctx ends with the node.
+	// Raw returns, when the dialect is mounted, the address to listen on for them,
+	// raw_listen of its own section; empty: none. serve runs one connection and
+	// returns when it is over; ctx ends with the node.
 	Raw() (address string, serve func(ctx context.Context, c net.Conn))
 }
 

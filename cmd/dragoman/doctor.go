@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
@@ -19,6 +20,7 @@ import (
 	"dragoman/cmd/ctl"
 	"dragoman/cmd/serve"
 	"dragoman/config"
+	"dragoman/dialects/asn"
 	"dragoman/dialects/nkmedia"
 )
 
@@ -33,14 +35,15 @@ type finding struct {
 // patient is what the checks look at.
 type patient struct {
 	cfg     config.Config
-	running bool // a node of this configuration answers already
+	raw     map[string]string // listeners for plain TCP, by key
+	running bool              // a node of this configuration answers already
 	now     time.Time
 }
 
 // checks are made in this order.
 func checks() []func(context.Context, *patient) []finding {
 	return []func(context.Context, *patient) []finding{
-		checkNode, checkPorts, checkAddresses, checkCertificate, checkProxy, checkClock, checkSystem, checkData, checkOthers, checkLogins,
+		checkNode, checkPorts, checkAddresses, checkCertificate, checkProxy, checkClock, checkSystem, checkData, checkOthers, checkLogins, checkMeetings,
 	}
 }
 
@@ -50,7 +53,7 @@ func doctorCommand() *cobra.Command {
 		Use: "doctor", Short: "Check ports, addresses, certificate and machine, and say what to change", Args: cobra.NoArgs,
 		Long: "Checks whether a node with this configuration would work on this machine: ports, the\n" +
 			"addresses that clients are told, certificate, clock, limits of the system, reverse proxy,\n" +
-			"database, identity provider, log-ins.",
+			"database, identity provider, log-ins, mail.",
 	}
 	src := sourceFlags(c)
 	outputFlag(c, &output)
@@ -59,10 +62,11 @@ func doctorCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := serve.Check(loaded.Config); err != nil {
+		raw, err := serve.RawListeners(loaded.Config)
+		if err != nil {
 			return loaded.Explain(err)
 		}
-		p := &patient{cfg: loaded.Config, now: time.Now()}
+		p := &patient{cfg: loaded.Config, raw: raw, now: time.Now()}
 		found := []finding{{What: "configuration", Grade: "ok", Text: "is right"}}
 		for _, check := range checks() {
 			found = append(found, check(c.Context(), p)...)
@@ -125,6 +129,9 @@ func checkPorts(ctx context.Context, p *patient) []finding {
 		if d.Enabled && d.Listen != "" {
 			places = append(places, place{"dialects." + d.Name + ".listen", "tcp", d.Listen})
 		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(p.raw)) {
+		places = append(places, place{key, "tcp", p.raw[key]})
 	}
 	var found []finding
 	for _, at := range places {
@@ -274,11 +281,41 @@ func checkOthers(ctx context.Context, p *patient) []finding {
 	return found
 }
 
+// speaks reports whether a dialect is switched on.
+func (p *patient) speaks(dialect string) bool {
+	return slices.ContainsFunc(p.cfg.Dialects, func(d config.Dialect) bool { return d.Name == dialect && d.Enabled })
+}
+
+// checkMeetings looks whether meetings can be made and mailed about.
+func checkMeetings(ctx context.Context, p *patient) []finding {
+	c := asn.DefaultConfig()
+	if p.cfg.Dev || !p.speaks(asn.Name) || p.cfg.Section(asn.Name)(&c) != nil {
+		return nil
+	}
+	var found []finding
+	advice := c.Advice(p.cfg.OIDC.Issuer != "", int64(p.cfg.Limits.Frame))
+	for _, key := range slices.Sorted(maps.Keys(advice)) {
+		text, todo, _ := strings.Cut(advice[key], ": ")
+		if !strings.Contains(key, ".") {
+			key = "dialects." + asn.Name + "." + key
+		}
+		found = append(found, finding{key, "warn", text, todo})
+	}
+	if p.cfg.Mail.Server == "" {
+		return append(found, finding{"mail.server", "warn", "none: nobody gets mail about a meeting", "set mail.server and mail.from"})
+	}
+	conn, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", p.cfg.Mail.Server)
+	if err != nil {
+		return append(found, finding{"mail.server", "fail", err.Error(), "start the mail server, or correct mail.server"})
+	}
+	_ = conn.Close()
+	return append(found, finding{"mail.server", "ok", p.cfg.Mail.Server + " can be reached", ""})
+}
+
 // checkLogins looks whether clients that cannot come in as guests can log in.
 func checkLogins(_ context.Context, p *patient) []finding {
 	c := nkmedia.DefaultConfig()
-	on := slices.ContainsFunc(p.cfg.Dialects, func(d config.Dialect) bool { return d.Name == nkmedia.Name && d.Enabled })
-	if p.cfg.Dev || !on || p.cfg.Section(nkmedia.Name)(&c) != nil || c.UserFile != "" || c.Callback != "" {
+	if p.cfg.Dev || !p.speaks(nkmedia.Name) || p.cfg.Section(nkmedia.Name)(&c) != nil || c.UserFile != "" || c.Callback != "" {
 		return nil
 	}
 	return []finding{{

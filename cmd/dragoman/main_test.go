@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -26,6 +27,8 @@ import (
 	"dragoman/config"
 	"dragoman/dialects/ahoy/client"
 	"dragoman/dialects/all"
+	asn "dragoman/dialects/asn/client"
+	"dragoman/dialects/asn/rose"
 )
 
 // runMain makes a test binary the program that is tested.
@@ -129,7 +132,7 @@ func TestConfigCommands(t *testing.T) {
 		t.Error("init has overwritten a file")
 	}
 	contains(t, want(t, exitOK, "config", "check", name), "is right")
-	contains(t, want(t, exitOK, "config", "init"), "- name: ahoy", "- name: spreed", "- name: nkmedia", "# The shared listener")
+	contains(t, want(t, exitOK, "config", "init"), "- name: ahoy", "- name: spreed", "- name: nkmedia", "- name: asn", "mail:", "# The shared listener")
 	contains(t, want(t, exitOK, "config", "show", "-c", name, "--log-level", "warn"), "level: warn  # --log-level", "listen: \":8080\"  # "+name)
 	contains(t, want(t, exitOK, "config", "show", "-o", "json"), `"development": true`, `"listen": "127.0.0.1:8080"`)
 	contains(t, want(t, exitOK, "config", "docs"), "`http.listen`", "`dialects.spreed.grace`", "DRAGOMAN_DIALECTS_AHOY_MASK_IP")
@@ -228,6 +231,40 @@ func TestServeFromBeginToEnd(t *testing.T) {
 		t.Errorf("the ports file stays: %v", err)
 	}
 	contains(t, out.String(), "development mode", "http://"+p.HTTP+"/", `"msg":"stopped"`)
+}
+
+// TestTokenASN: a token that is made from a node's configuration makes a moderator
+// there.
+func TestTokenOfASN(t *testing.T) {
+	file := write(t, "c.yaml", fmt.Sprintf("http: {listen: '127.0.0.1:0'}\nmedia: {udp: '127.0.0.1:0', tcp: '127.0.0.1:0'}\nadmin: {listen: '127.0.0.1:0'}\ndata_dir: %s\n", t.TempDir()))
+	make := []string{"token", "asn", "-c", file, "--user", "ann", "--conference", "standup"}
+	token := strings.TrimSpace(want(t, exitOK, make...))
+	contains(t, want(t, exitOK, append(make, "-o", "json")...), `"valid_to"`)
+	for _, bad := range [][]string{{"token", "asn", "-c", file}, append(make, "--life", "-1s"), append(make, "--conference", " ")} {
+		want(t, exitUsage, bad...)
+	}
+	contains(t, want(t, exitFailed, "token", "asn", "--user", "ann"), "data_dir is not set")
+	at := filepath.Join(t.TempDir(), "ports.json")
+	program(t, "serve", "-c", file, "--ports-file="+at)
+	p := ports(t, at)
+	ann, err := asn.Join(t.Context(), asn.Config{URL: "ws://" + p.HTTP + "/asn/ws"}, asn.Ticket{Conference: "standup", Name: "Ann", Token: bridge.Secret(token)})
+	if r, ok := errors.AsType[*asn.Refusal](err); !ok || r.Number != 404 {
+		t.Errorf("a token for a conference that is not there: %v, %v", ann, err)
+	}
+	free := want(t, exitOK, "token", "asn", "-c", file, "--user", "ann")
+	ann, err = asn.Join(t.Context(), asn.Config{URL: "ws://" + p.HTTP + "/asn/ws"}, asn.Ticket{Conference: "standup", Name: "Ann", Token: bridge.Secret(strings.TrimSpace(free))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ann.Kill()
+	ben, err := asn.Join(t.Context(), asn.Config{URL: "ws://" + p.HTTP + "/asn/ws"}, asn.Ticket{Conference: "standup", Name: "Ben", Token: bridge.Secret(token)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ben.Kill()
+	if self, err := ben.Self(t.Context()); err != nil || self.Role != rose.RoleModerator {
+		t.Errorf("%+v, %v", self, err)
+	}
 }
 
 // here starts a node in this process.
@@ -363,13 +400,18 @@ func TestDoctor(t *testing.T) {
 	}
 	oidc := "oidc: {issuer: '" + issuer.URL() + "', client_ids: [x]}\n"
 	text = want(t, exitOK, "doctor", "-c", with(oidc))
-	contains(t, text, "oidc.issuer", "answers", "warn", "dialects.nkmedia", "nobody can log in")
+	contains(t, text, "oidc.issuer", "answers", "warn", "dialects.nkmedia", "nobody can log in", "dialects.asn.domain", "mail.server", "nobody gets mail")
 	for _, rest := range []string{
 		"dialects: [{name: nkmedia, callback: 'http://127.0.0.1:1/'}]\n",
 		"dialects: [{name: ahoy}]\n",
+		"dialects: [{name: asn, user_file: '" + write(t, "users", "") + "', domain: example.org, raw_listen: '127.0.0.1:0'}]\nmail: {server: '" + taken.Addr().String() + "', from: a@example.org}\n",
 	} {
-		if text := want(t, exitOK, "doctor", "-c", with(rest)); strings.Contains(text, "nobody can log in") {
+		text := want(t, exitOK, "doctor", "-c", with(rest))
+		if strings.Contains(text, "nobody can log in: NkMEDIA") || strings.Contains(text, "warn dialects.asn") {
 			t.Errorf("with %s: %s", rest, text)
+		}
+		if strings.Contains(rest, "asn") {
+			contains(t, text, "dialects.asn.raw_listen", "mail.server", "can be reached")
 		}
 	}
 	if err := issuer.Stop(); err != nil {

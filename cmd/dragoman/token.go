@@ -9,17 +9,20 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"dragoman/bridge"
 	"dragoman/bridge/gate"
+	"dragoman/cmd/serve"
 	"dragoman/config"
+	"dragoman/dialects/asn"
 )
 
 func tokenCommand() *cobra.Command {
 	c := &cobra.Command{Use: "token", Short: "Make keys and tokens"}
-	c.AddCommand(tokenAdmin(), tokenHash())
+	c.AddCommand(tokenAdmin(), tokenHash(), tokenASN())
 	return c
 }
 
@@ -84,5 +87,67 @@ func tokenAdmin() *cobra.Command {
 	c.Flags().StringVar(&key.Name, "name", "admin", "who holds the key; it is shown in the log")
 	c.Flags().BoolVar(&key.ReadOnly, "read-only", false, "the key may look, but not change anything")
 	outputFlag(c, &output)
+	return c
+}
+
+// newToken is a token for clients of asn.
+type newToken struct {
+	Token   string    `json:"token"`
+	ValidTo time.Time `json:"valid_to"`
+}
+
+func tokenASN() *cobra.Command {
+	var (
+		output string
+		claims asn.Claims
+		user   string
+		room   string
+		life   time.Duration
+	)
+	c := &cobra.Command{
+		Use: "asn", Short: "Make a token for clients of asn", Args: cobra.NoArgs,
+		Long: "Makes a token that is u8sToken of asnJoinConference and of the operations on meetings. Who\n" +
+			"has it may do what the user may, and is a moderator of the conference that is named. The\n" +
+			"configuration is that of the node, for its key in data_dir. It is kept nowhere.",
+		Example: "  dragoman token asn -c dragoman.yaml --user ann --mail ann@example.org --conference standup",
+	}
+	src := sourceFlags(c)
+	c.Flags().StringVar(&user, "user", "", "whose token it is: a name")
+	c.Flags().StringVar(&claims.Name, "display-name", "", "what others call the user; empty: the name")
+	c.Flags().StringVar(&claims.Mail, "mail", "", "the user's address, by which meetings know their organizer and attendees")
+	c.Flags().StringVar(&room, "conference", "", "the conference of which it makes a moderator; empty: those that the user organizes or moderates")
+	c.Flags().DurationVar(&life, "life", time.Hour, "how long it is good")
+	outputFlag(c, &output)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if user == "" || life <= 0 {
+			return usageError{errors.New("--user is missing, or --life is not positive")}
+		}
+		loaded, err := src.load()
+		if err != nil {
+			return err
+		}
+		if loaded.DataDir == "" {
+			return errors.New("data_dir is not set: a node without it has another key each time it starts, and believes no token that is made here")
+		}
+		ids, err := serve.IDs(loaded.Config)
+		if err != nil {
+			return err
+		}
+		claims.User = bridge.UserID("token:" + user)
+		if claims.Name == "" {
+			claims.Name = user
+		}
+		if room != "" {
+			if claims.Conference, err = bridge.Normalize(room); err != nil {
+				return usageError{fmt.Errorf("--conference: %s", bridge.MessageOf(err))}
+			}
+		}
+		token, err := asn.MakeToken(ids, claims, life)
+		if err != nil {
+			return err
+		}
+		made := newToken{string(token), time.Now().Add(life).Truncate(time.Second).UTC()}
+		return show(c, output, made, func(t *table) { t.row(made.Token) })
+	}
 	return c
 }

@@ -7,6 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"dragoman/config"
+	"dragoman/dialects"
 )
 
 const keySize = 32
@@ -41,6 +44,13 @@ func (s *Server) identity() ([]byte, error) {
 		return nil, fmt.Errorf("identity key: %w", err)
 	}
 	return key, nil
+}
+
+// IDs returns what a node of this configuration seals ids and makes tokens with. It has
+// a data directory.
+func IDs(cfg config.Config) (dialects.IDs, error) {
+	key, err := (&Server{cfg: cfg}).identity()
+	return dialects.NewIDs(key), err
 }
 
 func readKey(name string) ([]byte, error) {

@@ -9,6 +9,7 @@ import (
 
 	"dragoman/bridge"
 	"dragoman/bridge/gate"
+	"dragoman/bridge/notify"
 	"dragoman/bridge/store"
 	"dragoman/dialects"
 	"dragoman/media"
@@ -132,6 +133,18 @@ func relayMetrics() []metric[turn.Stats] {
 	}
 }
 
+func mailMetrics() []metric[notify.Stats] {
+	type m = notify.Stats
+	return []metric[m]{
+		newMetric(gauge, "mails_waiting", "Mails that are queued, being sent, or to be tried again.", func(s m) int64 { return s.Waiting }),
+		newMetric(counter, "mails_sent_total", "Mails that the mail server has taken.", func(s m) int64 { return s.Sent }),
+		newMetric(counter, "mails_retried_total", "Attempts to send a mail after the first one.", func(s m) int64 { return s.Retried }),
+		newMetric(counter, "mails_given_up_total", "Mails that the mail server refused, or did not take in time.", func(s m) int64 { return s.GivenUp }),
+		newMetric(counter, "mails_refused_total", "Mails that were not queued: too many waited, or the address is none.", func(s m) int64 { return s.Refused }),
+		newMetric(counter, "mails_forsaken_total", "Mails that waited when the server went down.", func(s m) int64 { return s.Forsaken }),
+	}
+}
+
 func dropMetrics() map[string]metric[media.Drops] {
 	drop := func(read func(media.Drops) uint64) metric[media.Drops] {
 		return newMetric(counter, "media_dropped_packets_total", "Packets that were not forwarded, by reason.", read, "reason")
@@ -160,6 +173,7 @@ type collector struct {
 	store    []metric[store.Stats]
 	oidc     []metric[gate.OIDCStats]
 	relay    []metric[turn.Stats]
+	mail     []metric[notify.Stats]
 	draining metric[bool]
 	info     *prometheus.Desc
 }
@@ -168,7 +182,7 @@ func newCollector(s *Server) *collector {
 	return &collector{
 		server: s, rooms: roomMetrics(), dialects: dialectMetrics(),
 		media: mediaMetrics(), drops: dropMetrics(), brake: brakeMetrics(),
-		store: storeMetrics(), oidc: oidcMetrics(), relay: relayMetrics(),
+		store: storeMetrics(), oidc: oidcMetrics(), relay: relayMetrics(), mail: mailMetrics(),
 		draining: newMetric(gauge, "draining", "1 while the server takes no new clients.", func(on bool) int64 {
 			if on {
 				return 1
@@ -201,6 +215,9 @@ func (c *collector) Describe(to chan<- *prometheus.Desc) {
 		to <- m.desc
 	}
 	for _, m := range c.relay {
+		to <- m.desc
+	}
+	for _, m := range c.mail {
 		to <- m.desc
 	}
 	to <- c.draining.desc
@@ -239,6 +256,11 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	}
 	if stats, ok := c.server.relayStats(); ok {
 		for _, m := range c.relay {
+			m.send(to, stats)
+		}
+	}
+	if stats, ok := c.server.mailStats(); ok {
+		for _, m := range c.mail {
 			m.send(to, stats)
 		}
 	}

@@ -13,7 +13,9 @@ import (
 )
 
 func TestMetricsAreWellNamed(t *testing.T) {
-	s := start(t, free())
+	c := free()
+	c.Mail.Server, c.Mail.From = "127.0.0.1:1", "bridge@example.org"
+	s := start(t, c)
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(newCollector(s))
 	families, err := registry.Gather()

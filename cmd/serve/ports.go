@@ -16,7 +16,8 @@ type Ports struct {
 	UDP      string            `json:"media_udp"`
 	TCP      string            `json:"media_tcp,omitempty"`
 	TURN     *Relay            `json:"turn,omitempty"`
-	Dialects map[string]string `json:"dialects"` // own listeners, by dialect
+	Dialects map[string]string `json:"dialects"`      // own listeners, by dialect
+	Raw      map[string]string `json:"raw,omitempty"` // listeners for plain TCP, by dialect
 	PID      int               `json:"pid"`
 }
 

@@ -37,6 +37,11 @@ func (s *Server) listen(ctx context.Context) error {
 			bindings = append(bindings, public(d.Name, "dialects."+d.Name+".listen", d.Listen, s.router.Only(e.New().Name())))
 		}
 	}
+	for _, p := range s.raw {
+		if err := s.listenRaw(ctx, p, slots); err != nil {
+			return err
+		}
+	}
 	page, err := s.adminPage()
 	if err != nil {
 		return err

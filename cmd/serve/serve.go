@@ -51,6 +51,8 @@ type Server struct {
 	settings []config.Dialect
 	counts   map[string]*dialects.Counts
 	router   *dialects.Router
+	raw      []rawPort   // what the dialects want besides
+	mailer   *lateMailer // nil: no mail server is configured
 
 	base     context.Context // of all requests; ends when the server stops
 	cancel   context.CancelFunc
@@ -60,8 +62,9 @@ type Server struct {
 	draining atomic.Bool
 	up       atomic.Bool
 
-	mu        sync.Mutex
-	listeners []*listener
+	mu           sync.Mutex
+	listeners    []*listener
+	rawListeners []*rawListener
 }
 
 // late is the engine that there will be once the server starts: rooms are built
@@ -93,6 +96,9 @@ func New(cfg config.Config, o Options) (*Server, error) {
 		s.brake = gate.NewBrake(gate.Open{}, gate.BrakeConfig(cfg.Brake))
 		s.gate = s.brake
 	}
+	if cfg.Mail.Server != "" {
+		s.mailer = &lateMailer{}
+	}
 	if err := s.mount(o.Dialects); err != nil {
 		return nil, err
 	}
@@ -122,6 +128,10 @@ func (s *Server) mount(entries []all.Entry) error {
 	if err != nil {
 		return err
 	}
+	var mail bridge.Mailer // nil: there is none
+	if s.mailer != nil {
+		mail = s.mailer
+	}
 	var routes []dialects.Route
 	for _, e := range entries {
 		d := e.New()
@@ -135,14 +145,16 @@ func (s *Server) mount(entries []all.Entry) error {
 			Dialect: d, Hosts: set.Hosts, Prefix: set.RoutePrefix(),
 			Env: dialects.Env{
 				Host: &host{Host: s.rooms, stored: s.stored, draining: &s.draining}, Gate: s.gate,
-				Store: s.stored, Login: login, Dev: s.cfg.Dev, ICE: s.ice,
+				Store: s.stored, Login: login, Dev: s.cfg.Dev, Mail: mail, ICE: s.ice,
 				IDs: dialects.NewIDs(s.key), Log: s.log.With("dialect", d.Name()),
 				Limits: limits(s.cfg.Limits), Counts: counts, Config: s.cfg.Section(d.Name()),
 			},
 		})
 	}
-	s.router, err = dialects.NewRouter(routes, page)
-	return err
+	if s.router, err = dialects.NewRouter(routes, page); err != nil {
+		return err
+	}
+	return s.rawPorts(routes)
 }
 
 // dialect returns what is configured for a dialect, and whether it is switched
@@ -198,6 +210,7 @@ func (s *Server) open(ctx context.Context) error {
 	if err := s.openRelay(engine); err != nil {
 		return err
 	}
+	s.openMailer()
 	for _, r := range s.cfg.Rooms {
 		if err := s.rooms.Create(ctx, spec(r)); err != nil {
 			return fmt.Errorf("room %q: %w", r.Name, err)
@@ -241,9 +254,12 @@ func (s *Server) close() error {
 	err := s.rooms.Close(ctx)
 	s.cancel()
 	s.mu.Lock()
-	listeners := s.listeners
-	s.listeners = nil
+	listeners, raws := s.listeners, s.rawListeners
+	s.listeners, s.rawListeners = nil, nil
 	var rest []io.Closer // in this order
+	if s.mailer != nil {
+		rest = append(rest, s.mailer)
+	}
 	if s.relay != nil {
 		rest = append(rest, s.relay)
 	}
@@ -257,6 +273,9 @@ func (s *Server) close() error {
 	var wg sync.WaitGroup
 	for _, l := range listeners {
 		wg.Go(func() { l.close(ctx) })
+	}
+	for _, l := range raws {
+		wg.Go(l.close)
 	}
 	wg.Wait()
 	for _, c := range rest {
@@ -280,6 +299,12 @@ func (s *Server) Ports() Ports {
 		default:
 			p.Dialects[l.name] = at
 		}
+	}
+	for _, l := range s.rawListeners {
+		if p.Raw == nil {
+			p.Raw = map[string]string{}
+		}
+		p.Raw[l.name] = l.net.Addr().String()
 	}
 	if s.engine != nil {
 		udp, tcp := s.engine.Addrs()

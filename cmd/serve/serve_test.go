@@ -168,6 +168,8 @@ func TestWaysToADialect(t *testing.T) {
 		"prefix, nkmedia":   {"ws://" + p.HTTP + "/nkmedia/nkapi/ws", "", "", true},
 		"own listener, 3":   {"ws://" + p.Dialects["nkmedia"] + "/anything", "", "", true},
 		"own listener, 2":   {"ws://" + p.Dialects["spreed"] + "/ws", "", "", true},
+		"prefix, asn":       {"ws://" + p.HTTP + "/asn/ws", "", "", true},
+		"own listener, 4":   {"ws://" + p.Dialects["asn"] + "/ws", "", "", true},
 		"nothing there":     {"ws://" + p.HTTP + "/ws", "", "", false},
 		"the lobby's place": {"ws://" + p.HTTP + "/", "", "", false},
 	} {

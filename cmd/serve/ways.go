@@ -102,6 +102,9 @@ func (s *Server) Greet(w io.Writer) error {
 		if own := p.Dialects[d.Name]; own != "" {
 			at += "   and at the root of " + (&url.URL{Scheme: s.scheme(), Host: reachable(own), Path: "/"}).String()
 		}
+		if raw := p.Raw[d.Name]; raw != "" {
+			at += "   and by plain TCP at " + reachable(raw)
+		}
 		if len(d.Hosts) > 0 {
 			at += "   and as " + strings.Join(d.Hosts, ", ")
 		}

@@ -8,6 +8,7 @@ import (
 	"dragoman/bridge"
 	"dragoman/dialects"
 	"dragoman/dialects/ahoy"
+	"dragoman/dialects/asn"
 	"dragoman/dialects/k3k"
 	"dragoman/dialects/nkmedia"
 	"dragoman/dialects/spreed"
@@ -24,14 +25,23 @@ type Entry struct {
 	Card func(root *url.URL, room string) (address, enter string)
 }
 
-// List returns all dialects, in the order of their listeners.
+// List returns all dialects, in the order in which people are shown them.
 func List() []Entry {
 	return []Entry{
 		{func() dialects.Dialect { return ahoy.New() }, "Ahoy!", "127.0.0.1:8082", ahoy.DefaultConfig(), ahoyCard},
 		{func() dialects.Dialect { return k3k.New() }, "k3k", "127.0.0.1:8083", k3k.DefaultConfig(), k3kCard},
 		{func() dialects.Dialect { return spreed.New() }, "Spreed", "127.0.0.1:8084", spreed.DefaultConfig(), spreedCard},
 		{func() dialects.Dialect { return nkmedia.New() }, "NkMEDIA", "127.0.0.1:8085", nkmedia.DefaultConfig(), nkmediaCard},
+		{func() dialects.Dialect { return asn.New() }, "asn", "127.0.0.1:8081", asn.DefaultConfig(), asnCard},
 	}
+}
+
+// asnCard: clients are configured with the address of the conference instance, or get
+// it with a token, and name the conference.
+func asnCard(root *url.URL, room string) (address, enter string) {
+	u := socket(root)
+	u.Path += "ws"
+	return u.String(), room
 }
 
 // ahoyCard: clients connect to any path and name the conference.

@@ -22,6 +22,7 @@ func TestEntriesDoNotCollide(t *testing.T) {
 
 func TestCards(t *testing.T) {
 	want := map[string][2]string{
+		"asn":     {"wss://meet.example/x/ws", "team/a b?"},
 		"ahoy":    {"wss://meet.example/x/", "team/a b?"},
 		"k3k":     {"https://meet.example/x/invite/71c0db01-2c7c-5335-9619-047a1e74ab86", "67b4d8e3-fc36-508c-8241-5d85e7b70c3f"},
 		"nkmedia": {"wss://meet.example/x/", "team/a b?"},
