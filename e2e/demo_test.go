@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -26,6 +27,21 @@ func TestDemo(t *testing.T) {
 			t.Errorf("not twice %q in\n%s", want, &out)
 		}
 	}
+	n2 := len(driver.Dialects()) * len(driver.Dialects())
+	for _, c := range driver.Columns() {
+		able := n2
+		for _, s := range driver.Dialects() {
+			for _, l := range driver.Dialects() {
+				if c == "chat" && (s.NoChat || l.NoChat) || c == "screen" && s.NoScreen {
+					able--
+				}
+			}
+		}
+		if want := fmt.Sprintf("%-6s  %d of %d", c, able, able); !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, &out)
+		}
+	}
+	t.Logf("\n%s", &out)
 	for _, want := range []string{"Anna joins with ahoy", "sound+picture", "and all read it", "shares a screen, and all see it", "Anna leaves"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, &out)

@@ -119,14 +119,21 @@ func stuck(m *meeting) {
 	m.saw(c, driver.Sight{What: driver.Came, Who: "Anna"})
 	close(stop)
 	before := heap()
+	talker, dialect := b, m.pair[1]
+	if dialect.NoChat {
+		talker, dialect = c, m.pair[0]
+	}
 	// More than the kernel takes for somebody with such a window, in fewer frames
 	// than one may send at once.
 	long := strings.Repeat("long ", 12<<10)
-	if most := m.pair[1].LongestMessage; most > 0 {
+	if most := dialect.LongestMessage; most > 0 {
 		long = long[:most]
 	}
 	for range 24 * 60 << 10 / len(long) {
-		m.do("say", func(ctx context.Context) error { return b.Say(ctx, "", long) })
+		if dialect.NoChat {
+			break // nobody can talk: who does not read does not answer pings, either
+		}
+		m.do("say", func(ctx context.Context) error { return talker.Say(ctx, "", long) })
 	}
 	goesOnce(m, "Anna", b, c)
 	if grown := heap() - before; grown > 512<<20 {

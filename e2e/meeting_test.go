@@ -111,10 +111,18 @@ func (m *meeting) saw(p driver.Member, s driver.Sight) {
 }
 
 // after waits until from's words have reached to: what was told before them has
-// been told.
+// been told. Where one of both has no words, somebody else comes, and goes again.
 func (m *meeting) after(from, to driver.Member) {
 	m.Helper()
 	m.marks++
+	dialect, _ := driver.Lookup(from.Dialect)
+	if dialect.NoChat || !to.Shows(driver.Said) {
+		p := m.enter(dialect, fmt.Sprintf("Mark %d", m.marks))
+		m.saw(to, driver.Sight{What: driver.Came, Who: p.Name})
+		m.do("leave", p.Leave)
+		p.Close()
+		return
+	}
 	text := fmt.Sprintf("mark %d", m.marks)
 	m.do(from.Name+" says", func(ctx context.Context) error { return from.Say(ctx, "", text) })
 	m.saw(to, driver.Sight{What: driver.Said, Who: from.Name, Text: text})

@@ -37,9 +37,13 @@ func chat(m *meeting) {
 	c := m.enter(m.pair[1], "Carla")
 	for _, from := range []driver.Member{m.a, m.b} {
 		text := "a line from " + from.Name + ", with \"quotes\", <tags> & ünicode"
+		if d, _ := driver.Lookup(from.Dialect); d.NoChat {
+			m.must(unable(from.Say(m.ctx, "", text)), "say")
+			continue
+		}
 		m.do("say", func(ctx context.Context) error { return from.Say(ctx, "", text) })
 		for _, to := range []driver.Member{m.a, m.b, c} {
-			if to.Name != from.Name {
+			if to.Name != from.Name && to.Shows(driver.Said) {
 				m.saw(to, driver.Sight{What: driver.Said, Who: from.Name, Text: text})
 			}
 		}
@@ -49,7 +53,9 @@ func chat(m *meeting) {
 	}
 	m.saw(m.a, driver.Sight{What: driver.Came, Who: "Ben"})
 	const secret = "only for Ben"
-	m.do("whisper", func(ctx context.Context) error { return m.a.Say(ctx, "Ben", secret) })
+	if err := m.a.Say(m.ctx, "Ben", secret); err != nil && m.b.Shows(driver.Said) { // who cannot read may be said not to
+		m.Fatalf("whisper: %v", err)
+	}
 	if m.b.Shows(driver.Whispered) {
 		m.saw(m.b, driver.Sight{What: driver.Whispered, Who: "Anna", Text: secret})
 	}

@@ -60,6 +60,12 @@ type Limiter interface {
 	Limit(ctx context.Context, bitrate int) error
 }
 
+// Muter is a Driver whose clients can mute others, where they moderate.
+type Muter interface {
+	// MuteOther silences somebody else's microphone, or lets it go again.
+	MuteOther(ctx context.Context, name string, on bool) error
+}
+
 // Senses is what a client perceives.
 type Senses interface {
 	// Hears waits until sound comes from a participant that is not silence.
@@ -171,6 +177,8 @@ type Dialect struct {
 	LocksBySecret bool
 	// NoLock says that its clients cannot lock a room.
 	NoLock bool
+	// NoChat says that its clients can neither write nor read.
+	NoChat bool
 	// NoScreen says that its clients cannot share a screen.
 	NoScreen bool
 	// LongestMessage is how much of a chat message the dialect passes on, in bytes;
@@ -188,7 +196,7 @@ type Habit struct {
 
 // Dialects returns all dialects that there are drivers for, by name.
 func Dialects() []Dialect {
-	all := []Dialect{ahoyDialect(), k3kDialect(), nkmediaDialect(), spreedDialect()}
+	all := []Dialect{ahoyDialect(), asnDialect(), k3kDialect(), nkmediaDialect(), spreedDialect()}
 	slices.SortFunc(all, func(a, b Dialect) int {
 		if a.Name < b.Name {
 			return -1

@@ -268,6 +268,7 @@ type Event struct {
 
 // Events that are the client's own.
 const (
+	Joined       = "joined"       // with the result of the join
 	Negotiated   = "negotiated"   // a subscription was offered and answered
 	Disconnected = "disconnected" // the last one
 )

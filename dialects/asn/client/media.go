@@ -67,6 +67,7 @@ func (c *Client) learn(v rose.Value) {
 		for i := range r.Parties {
 			c.know(&r.Parties[i])
 		}
+		c.note(Event{Name: Joined, Argument: r})
 	case *rose.LeaveConferenceResult:
 		c.session = ""
 	}
