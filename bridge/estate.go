@@ -214,6 +214,18 @@ func (r *room) absorb(s State) {
 	}
 }
 
+// sortStreams puts streams into the order that they had in another room; what was not
+// there comes last.
+func (r *room) sortStreams(was []Publication) {
+	at := make(map[PublicationID]int, len(was))
+	for i, p := range was {
+		at[p.ID] = i + 1
+	}
+	slices.SortStableFunc(r.pubOrder, func(a, b *publication) int {
+		return cmp.Compare(cmp.Or(at[a.ID], len(was)+1), cmp.Or(at[b.ID], len(was)+1))
+	})
+}
+
 // claim gives a node's client its seat. It reports false if another node has the
 // client now.
 func (r *room) claim(c Claim, out *Outbox) (*member, bool) {

@@ -26,7 +26,7 @@ func TestRandomCommands(t *testing.T) {
 				var local *bridge.Local
 				bridgetest.Crowd(t, uint64(seed), steps, func(cfg bridge.LocalConfig) bridgetest.Stage {
 					local = newLocal(t, cfg)
-					return bridgetest.Stage{Host: local, Owner: local, Counts: local.Stats}
+					return bridgetest.Stage{Host: local, Owner: func() *bridge.Local { return local }, Counts: local.Stats}
 				})
 				left, err := local.Leftovers(ctx(t), "r")
 				if err != nil || left != "" {

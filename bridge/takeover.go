@@ -112,6 +112,7 @@ func (l *Local) TakeAll(
 		}
 		if was != nil {
 			r.absorb(*was)
+			r.sortStreams(was.Publications)
 		}
 		s = r.state()
 		if before != nil {

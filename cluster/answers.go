@@ -36,6 +36,7 @@ func answers() map[reflect.Type]answerer {
 		reflect.TypeFor[link.Holds]():     on((*Host).answerHolds),
 		reflect.TypeFor[link.Announce]():  on((*Host).answerAnnounce),
 		reflect.TypeFor[link.Yield]():     on((*Host).answerYield),
+		reflect.TypeFor[link.Adopt]():     on((*Host).answerAdopt),
 		reflect.TypeFor[link.Create]():    on((*Host).answerCreate),
 		reflect.TypeFor[link.LookUp]():    on((*Host).answerLookUp),
 		reflect.TypeFor[link.ListRooms](): on((*Host).answerList),
@@ -92,6 +93,16 @@ func (h *Host) answerAnnounce(_ context.Context, from bridge.NodeID, q link.Anno
 func (h *Host) answerYield(_ context.Context, _ bridge.NodeID, q link.Yield) (any, error) {
 	h.yield(q.To)
 	return nil, nil //nolint:nilnil // there is nothing to say
+}
+
+func (h *Host) answerAdopt(ctx context.Context, _ bridge.NodeID, q link.Adopt) (any, error) {
+	h.own(q.At)
+	if err := h.revive(q.Was); err != nil {
+		return nil, err
+	}
+	h.runs(q.At.Room)
+	_, _, err := h.local.TakeAll(ctx, q.At.Room, nil, nil, &q.Was, nil)
+	return nil, err
 }
 
 func (h *Host) answerCreate(ctx context.Context, _ bridge.NodeID, q link.Create) (any, error) {

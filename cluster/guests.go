@@ -267,6 +267,9 @@ func (g *guests) join(ctx context.Context, e *link.Envelope, req bridge.JoinRequ
 	}
 	out := g.trunk.Branch(e.Seat)
 	in, at, err := g.h.local.Seat(ctx, req, out)
+	if _, moved := g.h.movedTo(g.room, g.epoch); err != nil && moved {
+		err = bridge.Errorf(bridge.Moved, "the room has moved")
+	}
 	if err != nil {
 		g.answer(e, nil, err)
 		return

@@ -42,11 +42,23 @@ func (h *Host) yield(to link.Holding) {
 	}
 	h.yielded.Add(1)
 	h.log.Info("room handed over", "room", string(to.Room), "peer", string(to.Owner))
+	h.give(to, state)
 	for _, g := range h.guestsOf(to.Room) {
 		g.trunk.Put(&link.Envelope{Body: link.Moving{To: to}})
 	}
 	if p != nil {
 		p.follow(to, state)
+	}
+}
+
+// give gives a room to its new owner, who else would not have it before somebody
+// comes who knows it.
+func (h *Host) give(to link.Holding, state bridge.State) {
+	ctx, cancel := context.WithTimeout(h.ctx, askTime)
+	defer cancel()
+	state.Members = nil
+	if _, err := h.ask(ctx, to.Owner, link.Adopt{At: to, Was: state}); err != nil {
+		h.log.Warn("a room was not given to its new owner", "room", string(to.Room), "peer", string(to.Owner), "err", err)
 	}
 }
 

@@ -62,7 +62,7 @@ func (m *mirror) add(self bridge.Participant) {
 
 // state is the room as it would be opened anew, people aside.
 func (m *mirror) state() bridge.State {
-	s := bridge.State{Version: m.version, Estate: m.estate, Room: m.room, Chat: m.chat, Docs: m.docs}
+	s := bridge.State{Version: m.version, Estate: m.estate, Room: m.room, Publications: m.pubs, Chat: m.chat, Docs: m.docs}
 	s.Estate.Locked = m.room.Locked
 	return s
 }

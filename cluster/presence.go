@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -144,6 +145,11 @@ func pauseUntil(ctx context.Context, t time.Time) {
 func (p *presence) joinHere(ctx context.Context, s *seat) (bridge.Link, bridge.Snapshot, error) {
 	in, at, err := p.h.local.Seat(ctx, s.req, s.out)
 	if err != nil {
+		p.mu.Lock()
+		if p.moving || !p.local {
+			err = errGone
+		}
+		p.mu.Unlock()
 		p.release(s)
 		return nil, at, err
 	}
@@ -255,7 +261,9 @@ func (p *presence) claims() (claims []bridge.Claim, seats []*seat) {
 			seats = append(seats, s)
 		}
 	}
-	slices.SortFunc(seats, func(a, b *seat) int { return int(a.n) - int(b.n) })
+	// In the order of the room, as far as it is known.
+	at := func(s *seat) int { return indexOf(p.mirror.people, s.self.ID) }
+	slices.SortFunc(seats, func(a, b *seat) int { return cmp.Or(at(a)-at(b), int(a.n)-int(b.n)) })
 	for _, s := range seats {
 		claims = append(claims, s.claim())
 	}

@@ -12,12 +12,16 @@ import (
 
 // TestRandomCommands: what holds for a room of the node of its clients holds for one
 // of another node.
-func TestRandomCommands(t *testing.T) { crowds(t, false) }
+func TestRandomCommands(t *testing.T) {
+	crowds(t, func(*clustertest.Elsewhere) func() { return nil })
+}
 
 // TestRandomBreaks: it holds also if the link between the two breaks now and then.
-func TestRandomBreaks(t *testing.T) { crowds(t, true) }
+func TestRandomBreaks(t *testing.T) {
+	crowds(t, func(e *clustertest.Elsewhere) func() { return e.Break })
+}
 
-func crowds(t *testing.T, breaks bool) {
+func crowds(t *testing.T, disturb func(*clustertest.Elsewhere) func()) {
 	seeds, steps := 40, 500
 	if testing.Short() {
 		seeds = 5
@@ -31,11 +35,15 @@ func crowds(t *testing.T, breaks bool) {
 					if e, err = clustertest.NewElsewhere(cfg); err != nil {
 						t.Fatal(err)
 					}
-					s := bridgetest.Stage{Host: e, Owner: e.Owner, Counts: e.Counts}
-					if breaks {
-						s.Disturb = e.Break
+					return bridgetest.Stage{
+						Host: e, Counts: func() bridge.Stats { return sum(e.Edge.Stats(), e.Owner.Stats()) }, Disturb: disturb(e),
+						Owner: func() *bridge.Local {
+							if len(e.Edge.Rooms()) > 0 {
+								return e.Edge
+							}
+							return e.Owner
+						},
 					}
-					return s
 				})
 				if s := e.Stats(); s.Links.Streams != 0 || s.Remote != 0 {
 					t.Errorf("there is left: %+v", s)
@@ -46,4 +54,10 @@ func crowds(t *testing.T, breaks bool) {
 			})
 		})
 	}
+}
+
+func sum(a, b bridge.Stats) bridge.Stats {
+	a.Participants += b.Participants
+	a.Sessions += b.Sessions
+	return a
 }

@@ -30,7 +30,7 @@ func benchSettings(t testing.TB, dir, name string) cluster.Settings {
 
 // TestStart: two nodes over real sockets, with links of gossip's key; one leaves.
 func TestStart(t *testing.T) {
-	defer goleak.VerifyNone(t)
+	defer goleak.VerifyNone(t, lastProbe())
 	var nodes []*cluster.Running
 	var locals []*bridge.Local
 	for _, name := range []string{"a", "b"} {

@@ -15,9 +15,9 @@ import (
 
 // Stage is where a crowd acts.
 type Stage struct {
-	Host   bridge.Host         // by which people come
-	Owner  *bridge.Local       // where the room runs
-	Counts func() bridge.Stats // of both
+	Host   bridge.Host          // by which people come
+	Owner  func() *bridge.Local // where the room runs
+	Counts func() bridge.Stats  // of both
 	// Disturb, if not nil, is called now and then: after three seconds nobody may
 	// notice what it did.
 	Disturb func()
@@ -309,7 +309,7 @@ func (c *crowd) allowed(at bridge.Snapshot) {
 
 // fresh is the room as a session would see it if it joined now.
 func (c *crowd) fresh(h *head) (bridge.Snapshot, error) {
-	s, _, err := c.stage.Owner.Take(c.t.Context(), "r", bridge.NewTrunk(0), nil)
+	s, _, err := c.stage.Owner().Take(c.t.Context(), "r", bridge.NewTrunk(0), nil)
 	if err != nil {
 		return bridge.Snapshot{}, err
 	}
@@ -330,7 +330,7 @@ func (c *crowd) leave() {
 	}
 	<-time.After(2 * time.Minute) // those who are away are given up
 	synctest.Wait()
-	s, _, err := c.stage.Owner.Take(ctx, "r", bridge.NewTrunk(0), nil)
+	s, _, err := c.stage.Owner().Take(ctx, "r", bridge.NewTrunk(0), nil)
 	if err != nil || len(s.Members)+len(s.Publications) != 0 || s.Room.Recording || !s.Room.Speaker.IsZero() {
 		c.t.Errorf("there is left: %+v, %v", s, err)
 	}

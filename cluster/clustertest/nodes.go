@@ -143,9 +143,10 @@ type Elsewhere struct {
 	*cluster.Host
 	Owner *bridge.Local // where the rooms run
 
-	net   *Network
-	edge  *bridge.Local
-	owner *cluster.Host
+	Edge  *bridge.Local // whose sessions they are
+	There *cluster.Host // the host of the other node
+
+	net *Network
 }
 
 // Break breaks the link between the two nodes. It comes back by itself.
@@ -164,9 +165,9 @@ func NewElsewhere(cfg bridge.LocalConfig) (*Elsewhere, error) {
 	view.Nodes[0].State = cluster.Draining // so that no room is placed there
 	there := cfg
 	there.Media = nil
-	e := &Elsewhere{net: net, edge: bridge.NewLocal(cfg), Owner: bridge.NewLocal(there)}
+	e := &Elsewhere{net: net, Edge: bridge.NewLocal(cfg), Owner: bridge.NewLocal(there)}
 	hosts := [2]*cluster.Host{}
-	for i, local := range []*bridge.Local{e.edge, e.Owner} {
+	for i, local := range []*bridge.Local{e.Edge, e.Owner} {
 		identity, err := link.FromKeys(view.Nodes[i].Name, []cluster.Key{Key()})
 		if err != nil {
 			return nil, err
@@ -177,8 +178,8 @@ func NewElsewhere(cfg bridge.LocalConfig) (*Elsewhere, error) {
 			Beat: time.Hour, // scripts wait for months
 		})
 	}
-	e.Host, e.owner = hosts[0], hosts[1]
-	for e.Stats().Links.Usable == 0 || e.owner.Stats().Links.Usable == 0 {
+	e.Host, e.There = hosts[0], hosts[1]
+	for e.Stats().Links.Usable == 0 || e.There.Stats().Links.Usable == 0 {
 		<-time.After(10 * time.Millisecond)
 	}
 	return e, nil
@@ -207,7 +208,7 @@ func (h here) Counts() bridge.Stats { return h.Stats() }
 
 // Counts implements Rooms: rooms are the owner's, sessions and peers the edge's.
 func (e *Elsewhere) Counts() bridge.Stats {
-	s, owner := e.edge.Stats(), e.Owner.Stats()
+	s, owner := e.Edge.Stats(), e.Owner.Stats()
 	s.Rooms, s.Participants, s.Commands = owner.Rooms, owner.Participants, owner.Commands
 	return s
 }
@@ -215,6 +216,6 @@ func (e *Elsewhere) Counts() bridge.Stats {
 // Close ends both nodes.
 func (e *Elsewhere) Close(ctx context.Context) error {
 	e.Host.Close()
-	e.owner.Close()
-	return errors.Join(e.edge.Close(ctx), e.Owner.Close(ctx))
+	e.There.Close()
+	return errors.Join(e.Edge.Close(ctx), e.Owner.Close(ctx))
 }

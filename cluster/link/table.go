@@ -52,6 +52,12 @@ type (
 	// Yield tells the owner of a room that an older owner has it, too. No answer but
 	// an error.
 	Yield struct{ To Holding }
+	// Adopt gives a room that is handed over to its new owner, people aside: they are
+	// brought by their nodes. No answer but an error.
+	Adopt struct {
+		At  Holding
+		Was bridge.State
+	}
 	// Create makes a room at the asked node. No answer but an error.
 	Create struct {
 		Spec  bridge.Spec
@@ -120,6 +126,7 @@ func messages() []any {
 		Announce{},
 		Conflicts{},
 		Yield{},
+		Adopt{},
 		Create{},
 		LookUp{},
 		Found{},
