@@ -82,6 +82,7 @@ func mediaMetrics() []metric[media.Stats] {
 		newMetric(counter, "media_sent_packets_total", "RTP packets to clients.", func(s m) uint64 { return s.PacketsOut }),
 		newMetric(counter, "media_sent_bytes_total", "Bytes of payload of RTP packets to clients.", func(s m) uint64 { return s.BytesOut }),
 		newMetric(counter, "media_repeated_packets_total", "RTP packets that a client got a second time.", func(s m) uint64 { return s.Repeated }),
+		newMetric(counter, "media_retransmitted_packets_total", "RTP packets that a client got again in a stream of their own (RFC 4588).", func(s m) uint64 { return s.Retransmitted }),
 		newMetric(counter, "media_nacks_received_total", "RTP packets that clients asked for again.", func(s m) uint64 { return s.NACKsIn }),
 		newMetric(counter, "media_nacks_sent_total", "RTP packets that we asked for again.", func(s m) uint64 { return s.NACKsOut }),
 		newMetric(counter, "media_lost_packets_total", "RTP packets of clients that never came.", func(s m) uint64 { return s.Lost }),
@@ -158,6 +159,9 @@ func dropMetrics() map[string]metric[media.Drops] {
 		"padding":   drop(func(d media.Drops) uint64 { return d.Padding }),
 		"congested": drop(func(d media.Drops) uint64 { return d.Congested }),
 		"socket":    drop(func(d media.Drops) uint64 { return d.Socket }),
+		"forged":    drop(func(d media.Drops) uint64 { return d.Forged }),
+		"replayed":  drop(func(d media.Drops) uint64 { return d.Replayed }),
+		"unknown":   drop(func(d media.Drops) uint64 { return d.Unknown }),
 		"failed":    drop(func(d media.Drops) uint64 { return d.Failed }),
 	}
 }
