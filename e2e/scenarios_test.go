@@ -110,6 +110,7 @@ func kick(m *meeting) {
 		m.admin(http.MethodPost, m.path()+"/kick", map[string]any{"participant": m.id("Ben")}, nil)
 	}
 	m.saw(m.b, driver.Sight{What: driver.ThrownOut})
+	m.b.Close() // some would come back to listen to somebody new
 	for _, p := range []driver.Member{m.a, c} {
 		m.saw(p, driver.Sight{What: driver.Left, Who: "Ben"})
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/gorilla/websocket"
@@ -265,11 +266,15 @@ func (a *asn) Deaf(ctx context.Context, name string) error {
 }
 
 func (a *asn) Sees(ctx context.Context, name string, src bridge.Source) (mediatest.Frame, error) {
-	id, err := a.id(ctx, name)
+	c, err := a.joined()
 	if err != nil {
 		return mediatest.Frame{}, err
 	}
-	return a.seats.sees(ctx, id, src)
+	at, err := asnStory{c}.find(ctx, name, src)
+	if err != nil {
+		return mediatest.Frame{}, err
+	}
+	return a.seats.sees(ctx, at.who, at.src)
 }
 
 func (a *asn) Received(ctx context.Context, name string) (audio, video mediatest.Stats, err error) {
@@ -333,20 +338,36 @@ func (s asnStory) more(ctx context.Context, n int) error {
 
 // id waits until a party of a name is there.
 func (s asnStory) id(ctx context.Context, name string) (string, error) {
+	at, err := s.find(ctx, name, bridge.Camera)
+	return at.who, err
+}
+
+// find waits until somebody is there, or for a screen until it is shared: by the same
+// party, or by a second one that only does that (ahoy.md 9).
+func (s asnStory) find(ctx context.Context, name string, src bridge.Source) (place, error) {
 	for {
 		told, people, err := s.replay(ctx)
 		if err != nil {
-			return "", err
+			return place{}, err
 		}
-		for id, p := range people {
-			if p.Contact.DisplayName == name {
-				return id, nil
-			}
+		if at, ok := people.find(name, src); ok {
+			return at, nil
 		}
 		if err := s.more(ctx, len(told)); err != nil {
-			return "", fmt.Errorf("wait for a party called %s: %w", name, err)
+			return place{}, fmt.Errorf("wait for a party called %s: %w", name, err)
 		}
 	}
+}
+
+func (l asnPeople) find(name string, src bridge.Source) (place, bool) {
+	for id, p := range l {
+		_, shares := asnMedia(p, rose.MediaScreen)
+		called := p.Contact.DisplayName
+		if called == name && (src == bridge.Camera || shares) || called == name+screenSuffix && src == bridge.Screen && shares {
+			return place{id, src}, true
+		}
+	}
+	return place{}, false
 }
 
 // take takes in what a client was told, and returns what that means.
@@ -364,7 +385,7 @@ func (l asnPeople) take(e client.Event, self string) []Sight {
 		if a.PartyID == self {
 			return []Sight{{What: ThrownOut}}
 		}
-		return []Sight{{What: Left, Who: old.Contact.DisplayName}}
+		return asnGone(old)
 	case *rose.PartyTalkingArgument:
 		return l.talking(a.PartyIDs)
 	}
@@ -395,8 +416,9 @@ func (l asnPeople) all(parties []rose.ConferenceParty, self string) (all []Sight
 func (l asnPeople) changed(p rose.ConferenceParty, self string) (all []Sight) {
 	old, known := l[p.PartyID]
 	l[p.PartyID] = p
-	who := p.Contact.DisplayName
-	if !known && p.PartyID != self {
+	who, alone := strings.CutSuffix(p.Contact.DisplayName, screenSuffix)
+	unnamed := !known || old.Contact.DisplayName == asnNobody // some get a name only after they came
+	if unnamed && p.Contact.DisplayName != asnNobody && p.PartyID != self && !alone {
 		all = append(all, Sight{What: Came, Who: who})
 	}
 	was, sound := asnMedia(old, rose.MediaAudio)
@@ -415,6 +437,21 @@ func (l asnPeople) changed(p rose.ConferenceParty, self string) (all []Sight) {
 		all = append(all, Sight{What: ScreenOn, Who: who})
 	case before && !after:
 		all = append(all, Sight{What: ScreenOff, Who: who})
+	}
+	return all
+}
+
+// asnNobody is what a party is called that has no name yet.
+const asnNobody = "Guest"
+
+// asnGone says what it means that a party is removed.
+func asnGone(p rose.ConferenceParty) (all []Sight) {
+	who, alone := strings.CutSuffix(p.Contact.DisplayName, screenSuffix)
+	if _, shared := asnMedia(p, rose.MediaScreen); shared {
+		all = append(all, Sight{What: ScreenOff, Who: who})
+	}
+	if !alone && who != "" {
+		all = append(all, Sight{What: Left, Who: who})
 	}
 	return all
 }
