@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 	if text := os.Getenv(childEnv); text != "" {
 		os.Exit(beChild(text))
 	}
+	if text := os.Getenv(serverEnv); text != "" {
+		os.Exit(beServer(text))
+	}
 	flag.Parse()
 	// Parallel tests wait for deadlines of a minute; they need no CPU of their own.
 	if err := flag.Set("test.parallel", "6"); err != nil {
