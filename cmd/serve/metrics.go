@@ -230,52 +230,42 @@ func (c *collector) Describe(to chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(to chan<- prometheus.Metric) {
-	stats := c.server.rooms.Stats()
-	for _, m := range c.rooms {
-		m.send(to, stats)
+	s := c.server
+	sendAll(to, c.rooms, s.rooms.Stats(), true)
+	for name, counts := range s.counts {
+		sendAll(to, c.dialects, counts, true, name)
 	}
-	for name, counts := range c.server.counts {
-		for _, m := range c.dialects {
-			m.send(to, counts, name)
-		}
-	}
-	if stats, ok := c.server.mediaStats(); ok {
-		for _, m := range c.media {
-			m.send(to, stats)
-		}
+	engine, ok := s.mediaStats()
+	sendAll(to, c.media, engine, ok)
+	if ok {
 		for reason, m := range c.drops {
-			m.send(to, stats.Dropped, reason)
+			m.send(to, engine.Dropped, reason)
 		}
 	}
-	if b := c.server.brake; b != nil {
-		stats := b.Stats()
-		for _, m := range c.brake {
-			m.send(to, stats)
-		}
+	if s.brake != nil {
+		sendAll(to, c.brake, s.brake.Stats(), true)
 	}
-	if stats, ok := c.server.storeStats(); ok {
-		for _, m := range c.store {
-			m.send(to, stats)
-		}
+	db, ok := s.storeStats()
+	sendAll(to, c.store, db, ok)
+	relay, ok := s.relayStats()
+	sendAll(to, c.relay, relay, ok)
+	mails, ok := s.mailStats()
+	sendAll(to, c.mail, mails, ok)
+	if s.oidc != nil {
+		sendAll(to, c.oidc, s.oidc.Stats(), true)
 	}
-	if stats, ok := c.server.relayStats(); ok {
-		for _, m := range c.relay {
-			m.send(to, stats)
-		}
+	c.draining.send(to, s.Draining())
+	to <- prometheus.MustNewConstMetric(c.info, gauge, 1, s.version)
+}
+
+// sendAll sends the metrics of a part, if there is one.
+func sendAll[S any](to chan<- prometheus.Metric, all []metric[S], stats S, there bool, labels ...string) {
+	if !there {
+		return
 	}
-	if stats, ok := c.server.mailStats(); ok {
-		for _, m := range c.mail {
-			m.send(to, stats)
-		}
+	for _, m := range all {
+		m.send(to, stats, labels...)
 	}
-	if o := c.server.oidc; o != nil {
-		stats := o.Stats()
-		for _, m := range c.oidc {
-			m.send(to, stats)
-		}
-	}
-	c.draining.send(to, c.server.Draining())
-	to <- prometheus.MustNewConstMetric(c.info, gauge, 1, c.server.version)
 }
 
 // mediaStats returns what the engine has counted, if there is one already.

@@ -88,10 +88,6 @@ const noDomain = "dragoman.invalid"
 // Validate says which setting is wrong.
 func (c Config) Validate() error {
 	switch {
-	case c.UserFile != "" && c.Callback != "":
-		return errors.New("user_file: give it or callback, not both")
-	case c.Callback != "" && c.CallbackTimeout <= 0:
-		return errors.New("callback_timeout: must be positive")
 	case c.KeepAlive < time.Second:
 		return errors.New("keep_alive: at least a second")
 	case c.TokenLife <= 0:
@@ -101,8 +97,8 @@ func (c Config) Validate() error {
 	case c.Room.MaxMember < 0 || c.Room.MaxVideoBitrate < 0 || c.Room.EmptyTimeout <= 0:
 		return errors.New("room: nothing here may be negative, and empty_timeout not zero")
 	}
-	if !isURL(c.Callback, "http", "https") {
-		return errors.New("callback: not a URL with http or https and a host")
+	if err := c.validateLogin(); err != nil {
+		return err
 	}
 	if !isURL(c.TargetURL, "ws", "wss") {
 		return errors.New("target_url: not a URL with ws or wss and a host")
@@ -112,6 +108,18 @@ func (c Config) Validate() error {
 	}
 	if _, _, err := net.SplitHostPort(c.RawListen); c.RawListen != "" && err != nil {
 		return errors.New("raw_listen: not host:port")
+	}
+	return nil
+}
+
+func (c Config) validateLogin() error {
+	switch {
+	case c.UserFile != "" && c.Callback != "":
+		return errors.New("user_file: give it or callback, not both")
+	case c.Callback != "" && c.CallbackTimeout <= 0:
+		return errors.New("callback_timeout: must be positive")
+	case !isURL(c.Callback, "http", "https"):
+		return errors.New("callback: not a URL with http or https and a host")
 	}
 	return nil
 }
