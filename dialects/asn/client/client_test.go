@@ -161,7 +161,12 @@ func (s *side) Answer(_ context.Context, offer string) (string, error) {
 }
 
 func (s *side) AddCandidate(text, _ string, _ int) error { s.note("candidate"); return nil }
-func (s *side) Close()                                   { s.note("close") }
+
+// Close waits, as a real leg does, until the candidate that it has just found is told.
+func (s *side) Close() {
+	s.tell("candidate:2 1 udp 1 192.0.2.2 5 typ host", "0", 0)
+	s.note("close")
+}
 
 func is(name string, match func(rose.Value) bool) func(client.Event) bool {
 	return func(e client.Event) bool { return e.Name == name && (match == nil || match(e.Argument)) }

@@ -144,10 +144,16 @@ func (c *Client) want(s sub, on bool) {
 // drop forgets a subscription.
 func (c *Client) drop(s sub) {
 	if l := c.subs[s]; l != nil {
-		l.Close()
+		c.close(l)
 		delete(c.legs, l.id)
 	}
 	delete(c.subs, s)
+}
+
+// close closes a leg beside the loop: it may wait for a candidate of its own to be
+// told, which the loop does.
+func (c *Client) close(l *leg) {
+	c.run(func(context.Context) { l.Close() })
 }
 
 // settings are what is asked for of a party.
@@ -183,7 +189,7 @@ func (c *Client) subscribe(ctx context.Context, s sub) {
 			return
 		}
 		if _, wanted := c.subs[s]; !wanted {
-			l.Close() // the party is gone
+			c.close(l) // the party is gone
 			return
 		}
 		c.subs[s] = l
