@@ -90,45 +90,6 @@ func (q *request) conf(id string, data object) object {
 	return data
 }
 
-// demand sends a request of ours, which has to be answered in time (reference 3.3).
-func (s *speaker) demand(cmd string, data any) error {
-	if len(s.demands) >= maxDemands {
-		return hangup("too slow")
-	}
-	s.lastTID++
-	n := s.lastTID
-	s.expect(n, false)
-	return s.write(demand{core, cmd, data, n})
-}
-
-// maxDemands is how many requests of ours may be unanswered.
-const maxDemands = 2000
-
-// expect gives the client time to answer.
-func (s *speaker) expect(n int, acked bool) {
-	d := answerTime
-	if acked {
-		d = ackedTime
-	}
-	s.demands[n] = s.c.After(d, func(context.Context) error { return hangup("no answer") })
-}
-
-// answered takes the client's answer to a request of ours, whatever it says.
-func (s *speaker) answered(n int) {
-	if stop := s.demands[n]; stop != nil {
-		stop()
-		delete(s.demands, n)
-	}
-}
-
-// acked gives the client more time.
-func (s *speaker) acked(n int) {
-	if stop := s.demands[n]; stop != nil {
-		stop()
-		s.expect(n, true)
-	}
-}
-
 // deliver tells the client of an event, once for each subscription that wants it.
 func (s *speaker) deliver(t topic, body any) error {
 	raw, err := rawOf(body)

@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -355,6 +357,67 @@ func TestWhoHangs(t *testing.T) {
 			like(t, bob.ask("media/conf/msglog_send", object{"conf_id": "x", "msg": object{"n": i}}), object{"result": "ok"})
 			like(t, bob.event("msglog_new_msg")["body"].(object), object{"n": i, "msg_id": i + 1})
 		}
+	})
+}
+
+// slowHost takes its time to let anybody in.
+type slowHost struct {
+	bridge.Host
+	takes atomic.Int64
+}
+
+func (h *slowHost) Join(ctx context.Context, r bridge.JoinRequest) (*bridge.Session, error) {
+	time.Sleep(time.Duration(h.takes.Load())) // in a synctest bubble
+	return h.Host.Join(ctx, r)
+}
+
+// TestLateByUs: a client whose answer stands behind what takes us longer than it may
+// take has answered in time.
+func TestLateByUs(t *testing.T) {
+	for range 20 { // what is due and what is said are looked at in any order
+		host := &slowHost{}
+		inBubble(t, func(w *world) { host.Host, w.env.Host = w.env.Host, host }, func(t *testing.T, w *world) {
+			w.join(bridge.JoinRequest{Room: "x", Create: &bridge.Spec{}, Name: "Zed"})
+			a := w.dial()
+			a.silent = true
+			like(t, a.ask("core/user/login", object{"user": "ann", "pass": "s"}), object{"result": "ok"})
+			host.takes.Store(int64(8 * time.Second))
+			a.write(object{"class": "media", "subclass": "conf", "cmd": "get_info", "data": object{"conf_id": "x"}, "tid": 77})
+			a.write(object{"result": "ok", "tid": 1}) // to our ping
+			for m := (object{}); m["tid"] != 77.0; {
+				var err error
+				if m, err = a.read(time.Minute); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+			time.Sleep(10 * time.Second) // in a synctest bubble
+			like(t, a.ask("media/conf/get_list", object{}), object{"result": "ok"})
+		})
+	}
+}
+
+// TestNeverAnswers: who goes on without answering us is given twice the time, because
+// answers might stand behind all that.
+func TestNeverAnswers(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, w *world) {
+		a, begin := w.dial(), time.Now()
+		a.silent = true
+		like(t, a.ask("core/user/login", object{"user": "ann", "pass": "s"}), object{"result": "ok"})
+		var asks sync.WaitGroup
+		asks.Go(func() {
+			for a.ws.WriteJSON(object{"class": "media", "subclass": "conf", "cmd": "get_list", "tid": 2}) == nil {
+				time.Sleep(100 * time.Millisecond) // in a synctest bubble
+			}
+		})
+		if code := a.closed(time.Minute); code != websocket.CloseNormalClosure {
+			t.Errorf("closed with %d", code)
+		}
+		if took := time.Since(begin); took < 9*time.Second || took > 11*time.Second {
+			t.Errorf("closed after %s", took)
+		}
+		a.ws.Close()
+		asks.Wait()
 	})
 }
 

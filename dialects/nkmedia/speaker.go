@@ -53,8 +53,7 @@ type speaker struct {
 	lastAsk uint64
 	looking bool // for conferences that there are not yet
 
-	demands map[int]func() // requests of ours that are not answered; each takes its deadline back
-	lastTID int
+	demands demands
 	logs    int // that the client may still send within the minute
 }
 
@@ -69,7 +68,7 @@ func newSpeaker(d *server) *speaker {
 		d: d, media: map[string]*media{}, watches: map[bridge.RoomID]*watch{},
 		secrets: map[bridge.RoomID]bridge.Secret{}, heard: map[string]bridge.RoomID{}, missed: map[bridge.RoomID]bool{},
 		says: map[bridge.MessageID]*request{}, parties: map[*bridge.Session]party{},
-		asks: map[uint64]*question{}, demands: map[int]func(){},
+		asks: map[uint64]*question{}, demands: demands{open: map[int]func(){}},
 	}
 }
 
@@ -92,6 +91,7 @@ func hangup(why string) error {
 
 // Frame implements dialects.Speaker.
 func (s *speaker) Frame(ctx context.Context, c *dialects.Conn, f dialects.Frame) error {
+	defer func() { s.demands.spoke = time.Now() }()
 	m, err := decode(f.Data)
 	if err != nil {
 		c.Refused()
