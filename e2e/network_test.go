@@ -37,6 +37,7 @@ func TestOverTheNetwork(t *testing.T) {
 			"binary", "chat*", "create-*", "description", "destroy", "join-[a-km-z]*", "join", "kick*", "leave", "leave-[ab]*",
 			"lock*", "not-joined", "share-listener", "share-unasked", "statistics", "transaction", "unknown", "upgrade",
 		},
+		"nkmedia": {"chapter-16", "envelope", "fields", "outside", "subscriptions", "users"},
 		"spreed": {
 			"alive", "bad-input", "chat-across", "chat-group", "chat-private", "chat-states", "conference-refused", "hello",
 			"hello-[abet]*", "leave", "left-hard", "pin-again", "rest-config", "rest-rooms", "room-errors", "room-pin", "self", "status",

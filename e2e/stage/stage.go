@@ -33,6 +33,7 @@ type cast struct {
 	devices *mediatest.Client
 	peers   map[string]*mediatest.Peer
 	last    *mediatest.Peer // that has offered
+	answers map[string]bool // that were given or taken: servers repeat them in events
 	count   int
 }
 
@@ -56,7 +57,7 @@ func (s *Stage) cast(who string) *cast {
 	defer s.mu.Unlock()
 	c := s.casts[who]
 	if c == nil {
-		c = &cast{devices: mediatest.NewClient(mediatest.Config{}), peers: map[string]*mediatest.Peer{}}
+		c = &cast{devices: mediatest.NewClient(mediatest.Config{}), peers: map[string]*mediatest.Peer{}, answers: map[string]bool{}}
 		s.casts[who] = c
 	}
 	return c
@@ -85,6 +86,7 @@ func (s *Stage) Describe(ctx context.Context, who string, w transcript.Wish, off
 	var text string
 	if w.Type == "answer" {
 		text, err = p.Answer(ctx, transcript.Unescape(offer))
+		c.answers[text] = true
 	} else {
 		c.last = p
 		text, err = p.Offer(ctx)
@@ -147,14 +149,17 @@ func one(yes bool) int {
 	return 0
 }
 
-// Answered implements transcript.Stage.
+// Answered implements transcript.Stage. An answer that is known is none once more.
 func (s *Stage) Answered(ctx context.Context, who, answer string) error {
 	c := s.cast(who)
-	if c.last == nil {
+	switch {
+	case c.answers[answer]:
+		return nil
+	case c.last == nil:
 		return errors.New("nothing was offered")
 	}
 	p := c.last
-	c.last = nil
+	c.last, c.answers[answer] = nil, true
 	return p.Accept(ctx, answer)
 }
 
