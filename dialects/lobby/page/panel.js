@@ -87,6 +87,12 @@ function title(f) {
     const details = [error, sort, kind, typeof receiving === "boolean" ? String(receiving) : "", content?.slice(0, 40)];
     return [d.namespace, action || message, ...details].filter(Boolean).join(" ");
   }
+  if (d.class && d.cmd) { // a request of NkMEDIA, either way
+    const { subclass, type, obj_id: about } = d.data || {};
+    return [d.class, d.subclass, d.cmd, ...(d.cmd === "event" ? [subclass, type, about?.slice(0, 16)] : [type])].filter(Boolean).join(" ");
+  }
+  if (d.result) return [d.result, d.tid, d.data?.code, d.data?.error].filter((x) => x !== undefined).join(" ");
+  if (d.ack !== undefined) return "ack " + d.ack;
   // Documents of Spreed: bare, in an envelope, or below a key of their own name.
   let inner = d.Data || d;
   if (inner[inner.Type]?.Type === inner.Type) inner = inner[inner.Type];
