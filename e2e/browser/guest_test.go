@@ -2,6 +2,7 @@ package browser
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -115,6 +116,34 @@ func (g *guest) save(when string) {
 // until waits until the lobby's numbers satisfy met.
 func (g *guest) until(what string, met func(s stats) error) stats {
 	g.Helper()
+	s, err := g.wait(what, met)
+	if err != nil {
+		g.Fatal(err)
+	}
+	return s
+}
+
+// together waits until it is so for all of several guests, at the same time.
+func together(all []*guest, what string, met func(g *guest) func(s stats) error) {
+	ends := make(chan error)
+	for _, g := range all {
+		go func() {
+			_, err := g.wait(what, met(g))
+			ends <- err
+		}()
+	}
+	var errs []error
+	for range all {
+		errs = append(errs, <-ends)
+	}
+	if err := errors.Join(errs...); err != nil {
+		all[0].Helper()
+		all[0].Fatal(err)
+	}
+}
+
+func (g *guest) wait(what string, met func(s stats) error) (stats, error) {
+	g.Helper()
 	ctx, cancel := context.WithTimeout(g.Context(), patience)
 	defer cancel()
 	tick := time.NewTicker(200 * time.Millisecond)
@@ -128,7 +157,7 @@ func (g *guest) until(what string, met func(s stats) error) stats {
 		}
 		if now == nil {
 			g.Logf("%s (%s) %s after %s", g.name, g.dialect, what, time.Since(begin).Round(time.Millisecond))
-			return s
+			return s, nil
 		}
 		if ctx.Err() == nil {
 			err = now
@@ -136,7 +165,7 @@ func (g *guest) until(what string, met func(s stats) error) stats {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			g.Fatalf("%s (%s) %s: %v", g.name, g.dialect, what, err)
+			return s, fmt.Errorf("%s (%s) %s: %w", g.name, g.dialect, what, err)
 		}
 	}
 }

@@ -3,6 +3,9 @@ package browser
 import (
 	"context"
 	"fmt"
+	"maps"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,11 +13,30 @@ import (
 	"dragoman/e2e/node"
 )
 
-// TestLobby lets two browsers meet in every pair of dialects: each decodes the
-// other's picture and sound and shows the other's words.
+// habits are what clients of a dialect that the lobby speaks can do.
+type habits struct {
+	name   string // of the guest that speaks it
+	shares bool   // it can share a screen
+	told   bool   // it is told who is mute
+	kicks  bool   // where there is no password, it removes others
+}
+
+// dialects are all that the lobby speaks.
+var dialects = map[string]habits{
+	"ahoy":    {name: "Anna", shares: true, told: true},
+	"k3k":     {name: "Kim", shares: true, told: true, kicks: true},
+	"nkmedia": {name: "Nick"},
+	"spreed":  {name: "Sören", shares: true},
+}
+
+// habits returns those of the guest's dialect.
+func (g *guest) habits() habits { return dialects[g.dialect] }
+
+// TestLobby lets two browsers meet in pairs of dialects: each decodes the other's
+// picture and sound and shows the other's words.
 func TestLobby(t *testing.T) {
 	n := node.Start(t, node.Options{})
-	for _, pair := range [][2]string{{"ahoy", "spreed"}, {"ahoy", "ahoy"}, {"spreed", "spreed"}, {"k3k", "k3k"}} {
+	for _, pair := range [][2]string{{"ahoy", "spreed"}, {"ahoy", "ahoy"}, {"spreed", "spreed"}, {"k3k", "k3k"}, {"nkmedia", "nkmedia"}} {
 		t.Run(pair[0]+"-"+pair[1], func(t *testing.T) {
 			a := enter(t, n, t.Name(), "Anna", pair[0])
 			b := enter(t, n, t.Name(), "Ben", pair[1])
@@ -31,46 +53,64 @@ func TestLobby(t *testing.T) {
 	}
 }
 
-// TestMeeting lets three browsers meet in one room, each in another dialect: each
-// decodes the pictures of both others, hears them and reads them; a screen, a mute
-// and a camera that is off reach both others, and a moderator removes somebody.
+// TestMeeting lets browsers meet in one room, one for each dialect that the lobby
+// speaks: each decodes the pictures of all others, hears them and reads them; a
+// screen, a mute and a camera that is off reach all others, and a moderator removes
+// somebody.
 func TestMeeting(t *testing.T) {
 	n := node.Start(t, node.Options{})
 	var all []*guest
-	for _, who := range [][2]string{{"Anna", "ahoy"}, {"Kim", "k3k"}, {"Sören", "spreed"}} {
-		all = append(all, enter(t, n, "meeting", who[0], who[1]))
+	for _, dialect := range slices.Sorted(maps.Keys(dialects)) {
+		g := open(t, n, dialects[dialect].name, dialect, url.Values{"room": {"meeting"}, "autojoin": {"1"}, "height": {"240"}})
+		g.entered()
+		all = append(all, g)
 	}
-	each := func(do func(g *guest, others []*guest)) {
+	if offered := eval[int](all[0], `document.querySelectorAll("[name=dialect]").length`); offered != len(all) {
+		t.Fatalf("the lobby speaks %d dialects, %d are here", offered, len(all))
+	}
+	each := func(do func(g *guest, others ...*guest)) {
 		for i, g := range all {
-			do(g, append(append([]*guest{}, all[:i]...), all[i+1:]...))
+			do(g, slices.Concat(all[:i], all[i+1:])...)
 		}
 	}
-	each(func(g *guest, others []*guest) {
+	each(func(g *guest, others ...*guest) {
 		for _, o := range others {
 			g.meets(o)
 		}
 	})
-	each(func(g *guest, _ []*guest) { g.run(`window.lobby.say("hello from ` + g.name + `")`) })
-	each(func(g *guest, others []*guest) {
+	each(func(g *guest, _ ...*guest) { g.run(`window.lobby.say("hello from ` + g.name + `")`) })
+	each(func(g *guest, others ...*guest) {
 		for _, o := range others {
 			g.reads(o, "hello from "+o.name)
 		}
 	})
-	each(func(g *guest, others []*guest) { share(g, others...) })
-	each(func(g *guest, others []*guest) { silence(g, others...) })
-	each(func(g *guest, others []*guest) { darken(g, others...) })
-	anna, kim, sören := all[0], all[1], all[2]
-	kim.run(`window.lobby.kick((await window.lobby.stats()).participants.find((p) => p.name === "Anna").id)`)
-	anna.until("is told that a moderator has removed her", func(s stats) error {
+	each(share)
+	each(silence)
+	each(darken)
+	i := slices.IndexFunc(all, func(g *guest) bool { return g.habits().kicks })
+	moderator, others := all[i], slices.Concat(all[:i], all[i+1:])
+	for _, out := range others[:len(others)-1] {
+		others = others[1:]
+		removed(moderator, out, others...)
+	}
+	moderator.meets(others[0])
+	moderator.leaves(others[0])
+}
+
+// removed lets a moderator remove somebody, who is told, and whom the others miss.
+func removed(moderator, out *guest, others ...*guest) {
+	out.Helper()
+	moderator.run(fmt.Sprintf(`window.lobby.kick((await window.lobby.stats()).participants.find((p) => p.name === %q).id)`, out.name))
+	out.until("is told that a moderator has removed it", func(s stats) error {
 		if s.State != "idle" || !strings.Contains(s.Problem, "removed") {
 			return fmt.Errorf("state %q, problem %q", s.State, s.Problem)
 		}
 		return nil
 	})
-	kim.misses(anna)
-	sören.misses(anna)
-	kim.meets(sören)
-	kim.leaves(sören)
+	moderator.misses(out)
+	for _, o := range others {
+		o.misses(out)
+	}
 }
 
 // hush is how long nothing is heard of somebody who is mute: the fake microphone
@@ -82,10 +122,10 @@ const hush = 2 * time.Second
 func silence(from *guest, others ...*guest) {
 	from.Helper()
 	from.run(`window.lobby.mute("audio", true)`)
-	for _, to := range others {
+	together(others, "hears no more of "+from.name, func(to *guest) func(s stats) error {
 		var energy float64
 		var since time.Time
-		to.until("hears no more of "+from.name, func(s stats) error {
+		return func(s stats) error {
 			p, err := s.find(from.name, false)
 			if err != nil {
 				return err
@@ -93,16 +133,16 @@ func silence(from *guest, others ...*guest) {
 			if since.IsZero() || p.AudioEnergy > energy+1e-4 {
 				energy, since = p.AudioEnergy, time.Now()
 			}
-			if quiet := time.Since(since); quiet < hush || p.Muted == (to.dialect == "spreed") {
+			if quiet := time.Since(since); quiet < hush || p.Muted != to.habits().told {
 				return fmt.Errorf("nothing heard for %s, shown as mute: %t", quiet, p.Muted)
 			}
 			return nil
-		})
-	}
+		}
+	})
 	from.run(`window.lobby.mute("audio", false)`)
-	for _, to := range others {
+	together(others, "hears "+from.name+" again", func(*guest) func(s stats) error {
 		energy := -1.0
-		to.until("hears "+from.name+" again", func(s stats) error {
+		return func(s stats) error {
 			p, err := s.find(from.name, false)
 			if err != nil {
 				return err
@@ -114,8 +154,8 @@ func silence(from *guest, others ...*guest) {
 				return fmt.Errorf("energy %f after %f, shown as mute: %t", p.AudioEnergy, energy, p.Muted)
 			}
 			return nil
-		})
-	}
+		}
+	})
 }
 
 // darken lets one switch off its camera and on again. The others see no picture
@@ -124,8 +164,8 @@ func darken(from *guest, others ...*guest) {
 	from.Helper()
 	for _, off := range []bool{true, false} {
 		from.run(fmt.Sprintf(`window.lobby.mute("video", %t)`, off))
-		for _, to := range others {
-			to.until(fmt.Sprintf("sees that the camera of %s is off: %t", from.name, off), func(s stats) error {
+		together(others, fmt.Sprintf("sees that the camera of %s is off: %t", from.name, off), func(to *guest) func(s stats) error {
+			return func(s stats) error {
 				p, err := s.find(from.name, false)
 				if err != nil {
 					return err
@@ -135,8 +175,8 @@ func darken(from *guest, others ...*guest) {
 					err = fmt.Errorf("brightness %f, shown %t, connection %s", light, p.Seen, p.Connection)
 				}
 				return err
-			})
-		}
+			}
+		})
 	}
 }
 
@@ -154,9 +194,15 @@ func (g *guest) light(name string) (float64, error) {
 }
 
 // share lets one share a canvas as its screen, which the others have to decode
-// beside the camera, and stop.
+// beside the camera, and stop. Who has no way to do so is not offered it.
 func share(from *guest, others ...*guest) {
 	from.Helper()
+	if offered := eval[bool](from, `!document.getElementById("share").disabled`); offered != from.habits().shares {
+		from.Fatalf("%s (%s) is offered to share a screen: %t", from.name, from.dialect, offered)
+	}
+	if !from.habits().shares {
+		return
+	}
 	from.run(`(async () => {
 		const c = document.createElement("canvas");
 		c.width = 800; c.height = 600;
@@ -167,26 +213,28 @@ func share(from *guest, others ...*guest) {
 		screen.getVideoTracks()[0].contentHint = "detail"; // as a captured display is by itself
 		await window.lobby.share(screen);
 	})()`)
-	for _, to := range others {
-		to.until("sees the screen of "+from.name, func(s stats) error {
+	together(others, "sees the screen of "+from.name, func(*guest) func(s stats) error {
+		return func(s stats) error {
 			p, err := s.find(from.name, true)
 			if err == nil && (p.Frames < enough || p.Width < 400) {
 				err = fmt.Errorf("%d frames, %dx%d, connection %s", p.Frames, p.Width, p.Height, p.Connection)
 			}
 			return err
-		})
-		if pictures() {
-			to.save("screen-of-" + from.name)
 		}
+	})
+	if pictures() {
+		others[0].save("screen-of-" + from.name)
 	}
 	from.run(`(clearInterval(window.drawing), window.lobby.unshare())`)
-	for _, to := range others {
-		to.until("sees the screen of "+from.name+" end", func(s stats) error {
+	together(others, "sees the screen of "+from.name+" end", func(*guest) func(s stats) error {
+		return func(s stats) error {
 			if _, err := s.find(from.name, true); err == nil {
 				return fmt.Errorf("it is still there: %+v", s.Participants)
 			}
 			return nil
-		})
+		}
+	})
+	for _, to := range others {
 		to.meets(from)
 	}
 }

@@ -10,13 +10,16 @@ const deviceTroubles = {
 };
 
 // capture gets what there is of camera and microphone. Without any, one still sees
-// and hears, which status is told.
-export async function capture(audio, video, status) {
+// and hears, which status is told. height bounds that of the picture; 0: the clients
+// choose.
+export async function capture(audio, video, status, height = 0) {
   if (!audio && !video) return new MediaStream();
   if (!navigator.mediaDevices) {
     throw new Error("This browser gives pages a camera only over https, or on localhost. Switch camera and microphone off to look on.");
   }
-  const size = { width: { ideal: 640 }, height: { ideal: 360 }, frameRate: { max: 30 } };
+  const size = height
+    ? { width: { max: height * 4 / 3 }, height: { max: height }, frameRate: { max: 15 } }
+    : { width: { ideal: 640 }, height: { ideal: 360 }, frameRate: { max: 30 } };
   for (const [a, v] of [[audio, video], [audio, false], [false, video]]) {
     if (!a && !v) continue;
     try {

@@ -16,7 +16,7 @@ const layers = [
   { rid: "low", scaleResolutionDownBy: 4, maxBitrate: 120_000 },
 ];
 
-// Three layers need a picture of this size.
+// Three layers need a picture of this size, unless somebody wants a smaller one.
 const camera = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { max: 30 } };
 
 // Link is one connection.
@@ -63,7 +63,7 @@ class Publication extends Link {
     this.then(async () => {
       for (const t of this.stream.getAudioTracks()) this.pc.addTransceiver(t, { direction: "sendonly", streams: [this.stream] });
       for (const t of this.stream.getVideoTracks()) {
-        if (this.sort === "video") await t.applyConstraints(camera).catch(() => {}); // then there are fewer layers
+        if (this.sort === "video" && !t.getConstraints().height?.max) await t.applyConstraints(camera).catch(() => {}); // then there are fewer layers
         this.pc.addTransceiver(t, { direction: "sendonly", streams: [this.stream], ...(this.sort === "video" && { sendEncodings: layers }) });
       }
       const offer = await this.pc.createOffer();

@@ -8,6 +8,7 @@ import { capture, startMeter, stopMeter } from "./devices.js";
 import { measure, nonSilent } from "./measure.js";
 
 const params = new URLSearchParams(location.search);
+const height = Number(params.get("height")) || 0; // of our picture at most
 const frames = new Frames();
 new Panel(frames);
 const stage = new Stage({ onkick: kick });
@@ -48,7 +49,7 @@ async function tryDevices() {
   problem("");
   stopStream();
   try {
-    stream = await capture($("with-audio").checked, $("with-video").checked, status);
+    stream = await capture($("with-audio").checked, $("with-video").checked, status, height);
   } catch (e) {
     problem(e.message);
   }
@@ -70,7 +71,7 @@ async function join() {
   try {
     if (!wanted("audio") || !wanted("video")) {
       stopStream();
-      stream = await capture($("with-audio").checked, $("with-video").checked, status);
+      stream = await capture($("with-audio").checked, $("with-video").checked, status, height);
     }
     stream ||= new MediaStream();
     showPreview();

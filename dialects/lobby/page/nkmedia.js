@@ -10,6 +10,9 @@ import { Calls, Refusal, codes, sessionID } from "./nkcalls.js";
 // it so.
 const isScreen = (name) => name.endsWith(" (screen)");
 
+const LOOK = 500; // ms between looks at whether pictures arrive
+const STILL = 3000; // ms without one until a camera is taken for off
+
 // people turns what the server refuses into words for people.
 function people(e) {
   if (!(e instanceof Refusal)) return e;
@@ -92,6 +95,19 @@ export class Client extends Emitter {
     for (const id of this.members.keys()) this.#meet(id);
     for (const m of log) this.said(m);
     for (const e of this.early.splice(0)) this.#event(e);
+    this.timer = setInterval(() => this.#look(), LOOK);
+  }
+
+  // look finds out whose camera is off, which nobody says: no pictures come any more.
+  // A screen may stand still.
+  #look() {
+    for (const [id, l] of this.listening) {
+      const at = l.pc.getReceivers().find((r) => r.track.kind === "video")?.getSynchronizationSources()[0]?.timestamp;
+      const now = performance.now();
+      if (at !== undefined && at !== l.at) Object.assign(l, { at, seen: now });
+      const dark = l.seen !== undefined && now - l.seen > STILL && this.shown.get(id) === false;
+      if (dark !== l.dark) this.emit("member", { id, videoMuted: l.dark = dark });
+    }
   }
 
   // publish sends camera and microphone.
@@ -121,7 +137,7 @@ export class Client extends Emitter {
   async #listen(publisher) {
     const id = this.#session();
     const pc = new RTCPeerConnection();
-    const l = { id, pc };
+    const l = { id, pc, dark: false };
     this.listening.set(publisher, l);
     const stream = new MediaStream();
     pc.ontrack = (e) => {
@@ -282,6 +298,7 @@ export class Client extends Emitter {
 
   #quit() {
     this.done = true;
+    clearInterval(this.timer);
     this.calls?.close();
     this.publishing?.pc.close();
     for (const publisher of [...this.listening.keys()]) this.#unlisten(publisher);
