@@ -157,7 +157,14 @@ function showRights(c) {
   $("share").disabled = !c.can.screen || !navigator.mediaDevices?.getDisplayMedia;
   $("lock").hidden = !c.can.lock && !c.can.secret;
   $("knocking").hidden = !c.can.admit;
+  const chats = able(c).chat;
+  if (chats && $("tab-chat").hidden) show("chat");
+  else if (!chats && !$("chat").hidden) show("wire");
+  $("tab-chat").hidden = !chats;
 }
+
+// able says what a client can do: chat, unless it says otherwise.
+const able = (c) => ({ chat: true, ...c?.can });
 
 // knock shows who waits to be let in.
 function knock(c, { id, name, gone }) {
@@ -260,7 +267,7 @@ function line({ from, name, text, own, private: direct }) {
 
 async function say(text) {
   text = text.trim();
-  if (!text || !client) return;
+  if (!text || !client || !able(client).chat) return;
   try { await client.say(text); } catch (e) { status(e.message); }
 }
 
@@ -347,8 +354,9 @@ function wire() {
   document.querySelector("[role=tablist]").onkeydown = (e) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[e.key];
     if (!step) return;
-    const at = tabs.findIndex((t) => !$(t).hidden);
-    const next = tabs[(at + step + tabs.length) % tabs.length];
+    const offered = tabs.filter((t) => !$("tab-" + t).hidden);
+    const at = offered.findIndex((t) => !$(t).hidden);
+    const next = offered[(at + step + offered.length) % offered.length];
     show(next);
     $("tab-" + next).focus();
   };
@@ -400,7 +408,7 @@ window.lobby = {
       };
     });
     return {
-      state, dialect: client?.dialect || "", id: client?.id || "", moderator: !!client?.can.kick, locked: !$("locked").hidden,
+      state, dialect: client?.dialect || "", id: client?.id || "", can: able(client), moderator: !!client?.can.kick, locked: !$("locked").hidden,
       problem: $("problem").textContent, status: $("status").textContent, participants, chat, frames: { ...frames.counts },
     };
   },

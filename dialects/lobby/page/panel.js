@@ -82,6 +82,10 @@ function title(f) {
   if (f.title) return f.title;
   if (f.dir === "note" || d === null || typeof d !== "object") return f.text.slice(0, 120);
   if (d.messageType) return d.messageType + (d.status ? " " + d.status : "") + (d.event ? " " + d.event : "");
+  if (d.invoke) return d.invoke.operationName;
+  if (d.result) return (d.result.result.result._type || "result").replace("Asn", "");
+  if (d.error) return `error ${d.error.error_value} ${d.error.error.u8sErrorString}`;
+  if (d.reject) return "reject " + (d.reject.details || "");
   if (d.namespace && d.payload) {
     const { action, message, error, media_session_type: sort, kind, receiving, content } = d.payload;
     const details = [error, sort, kind, typeof receiving === "boolean" ? String(receiving) : "", content?.slice(0, 40)];
