@@ -293,6 +293,9 @@ func checkStored(p Publication) error {
 
 // place puts a member where it belongs by its age.
 func (r *room) place(m *member) {
+	if m.Joined.After(r.youngest) {
+		r.youngest = m.Joined
+	}
 	i := slices.IndexFunc(r.order, func(o *member) bool { return o.Joined.After(m.Joined) })
 	if i < 0 {
 		i = len(r.order)

@@ -35,6 +35,7 @@ type room struct {
 
 	created   time.Time
 	joined    time.Time // the first join ever
+	youngest  time.Time // the last one
 	locked    bool
 	recorder  *member // who records; may have been removed by the time it is asked
 	recording bool

@@ -175,6 +175,7 @@ func (r *room) admit(m *member, p pass, fresh bool) error {
 	if old != nil && r.replace(old, m) {
 		return nil
 	}
+	m.Joined = r.later(m.Joined)
 	if m.counts() {
 		r.started(m.Joined)
 	}
@@ -191,6 +192,16 @@ func (r *room) admit(m *member, p pass, fresh bool) error {
 		r.tellOthers(m, Joined{P: m.Participant})
 	}
 	return nil
+}
+
+// later makes the times at which members join differ, in their order: a room that is
+// opened anew elsewhere knows by them who was here first.
+func (r *room) later(at time.Time) time.Time {
+	if !at.After(r.youngest) {
+		at = r.youngest.Add(1)
+	}
+	r.youngest = at
+	return at
 }
 
 // refuse answers why a new member is not let in; fresh: it does not want to be

@@ -40,7 +40,7 @@ func (c Enter) apply(r *room, m *member) error {
 	case r.full():
 		return Errorf(RoomFull, "the room is full")
 	}
-	m.Joined = time.Now()
+	m.Joined = r.later(time.Now())
 	r.started(m.Joined)
 	m.waiting, m.admitted = false, false
 	r.waiting--
