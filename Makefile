@@ -9,6 +9,7 @@ FUZZ    ?= 10s
 LIVEKIT := bin/livekit-server
 BENCH   ?= --rounds 3
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+UNIT    := $(shell $(GO) list ./... 2>/dev/null | grep -v /e2e)
 FAST    := $(shell $(GO) list ./... 2>/dev/null | grep -v -e /e2e/browser)
 
 .PHONY: run build test test-fast bench profile lint fmt fuzz demo chromium postgresql clean help
@@ -25,7 +26,8 @@ build: ## build bin/dragoman
 
 test: chromium postgresql ## everything that must hold, with the race detector, a real browser and a real PostgreSQL
 	$(GO) vet ./...
-	$(GO) test -race -timeout 45m ./...
+	$(GO) test -race -timeout 45m $(UNIT)
+	$(GO) test -race -timeout 45m -p 1 ./e2e/...
 
 test-fast: postgresql ## the same without the browser
 	$(GO) test -race -timeout 30m $(FAST)

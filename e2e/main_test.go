@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	}
 	flag.Parse()
 	// Parallel tests wait for deadlines of a minute; they need no CPU of their own.
-	if err := flag.Set("test.parallel", "6"); err != nil {
+	if err := flag.Set("test.parallel", "4"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
