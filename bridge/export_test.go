@@ -48,3 +48,15 @@ func (l *Local) Holds() int {
 	defer l.mu.Unlock()
 	return len(l.holds) + len(l.away)
 }
+
+// Stall keeps a room from doing anything until release is called.
+func (l *Local) Stall(ctx context.Context, id RoomID) (release func()) {
+	in, out := make(chan struct{}), make(chan struct{})
+	go l.call(ctx, id, func(*room) error {
+		close(in)
+		<-out
+		return nil
+	})
+	<-in
+	return func() { close(out) }
+}

@@ -176,9 +176,7 @@ func errNoRoom() error { return Errorf(NotFound, "there is no such room") }
 
 // Lookup tells what may be known of a room. NotFound: there is none.
 func (l *Local) Lookup(ctx context.Context, id RoomID) (Info, error) {
-	var i Info
-	err := l.call(ctx, id, func(r *room) error { i = r.info(); return nil })
-	return i, err
+	return askIn(ctx, l, id, func(r *room) (Info, error) { return r.info(), nil })
 }
 
 // List tells of all rooms that are not unlisted, by id.

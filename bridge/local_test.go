@@ -28,6 +28,26 @@ func newLocal(t *testing.T, cfg bridge.LocalConfig) *bridge.Local {
 	return l
 }
 
+// TestGiveUp: who gives up while a room is busy gets nothing, however the room
+// answers later. (What both would touch is for the race detector to find.)
+func TestGiveUp(t *testing.T) {
+	l := newLocal(t, bridge.LocalConfig{})
+	if err := l.Create(ctx(t), bridge.Spec{ID: "r"}); err != nil {
+		t.Fatal(err)
+	}
+	for what, ask := range map[string]func(context.Context) error{
+		"join":   func(c context.Context) error { _, err := l.Join(c, bridge.JoinRequest{Room: "r", Name: "x"}); return err },
+		"lookup": func(c context.Context) error { _, err := l.Lookup(c, "r"); return err },
+	} {
+		short, cancel := context.WithTimeout(ctx(t), time.Millisecond)
+		context.AfterFunc(short, l.Stall(ctx(t), "r")) // it goes on at the same moment
+		if err := ask(short); err != nil && bridge.CodeOf(err) != bridge.Unavailable {
+			t.Errorf("%s: %v", what, err)
+		}
+		cancel()
+	}
+}
+
 func TestCreate(t *testing.T) {
 	l := newLocal(t, bridge.LocalConfig{Rooms: 2, Defaults: bridge.Spec{
 		Max: 7, Title: "usual", Secrets: map[bridge.Role]bridge.Secret{bridge.Moderator: "m"}, Attrs: map[string]string{"a": "b"}, NoHands: true,

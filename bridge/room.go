@@ -206,6 +206,20 @@ func (r *room) do(ctx context.Context, l letter) error {
 	}
 }
 
+// ask runs f in the loop of a room and returns what it says. Who gives up before it
+// has run gets nothing: it may run yet.
+func ask[T any](ctx context.Context, r *room, f func(*room) (T, error)) (T, error) {
+	var said, nothing T
+	err := r.do(ctx, letter{call: func(r *room) (err error) {
+		said, err = f(r)
+		return err
+	}})
+	if err != nil {
+		return nothing, err
+	}
+	return said, nil
+}
+
 // finish does the rest, even if ctx has ended: the room has done its part.
 func (a answer) finish(ctx context.Context) error {
 	if a.rest != nil {

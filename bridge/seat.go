@@ -41,10 +41,9 @@ func (s seat) Away(ctx context.Context, away bool, grace time.Duration) error {
 
 // Retake gives the seat to a client that has come back.
 func (s seat) Retake(ctx context.Context, out *Outbox) (Snapshot, error) {
-	var at Snapshot
-	err := s.room.do(ctx, letter{call: func(r *room) error {
+	return ask(ctx, s.room, func(r *room) (at Snapshot, err error) {
 		if r.members[s.m.ID] != s.m {
-			return Errorf(NotFound, "the seat is gone")
+			return at, Errorf(NotFound, "the seat is gone")
 		}
 		if s.m.out != out {
 			s.m.out.End(Errorf(Closed, "you have come back from elsewhere"))
@@ -52,13 +51,12 @@ func (s seat) Retake(ctx context.Context, out *Outbox) (Snapshot, error) {
 		}
 		r.setAway(s.m, false, 0)
 		if err := out.Restart(); err != nil {
-			return err
+			return at, err
 		}
 		at = r.snapshot(s.m)
 		r.remind(s.m)
-		return nil
-	}})
-	return at, err
+		return at, nil
+	})
 }
 
 // remind tells a member what is in no snapshot.
@@ -90,17 +88,14 @@ func (s seat) post(ctx context.Context, f func(*room) error) error {
 
 // knock asks at the door: Banned, or what is to be checked.
 func (r *room) knock(ctx context.Context, req JoinRequest) (door, error) {
-	var d door
-	err := r.do(ctx, letter{call: func(r *room) error {
+	return ask(ctx, r, func(r *room) (door, error) {
 		if key, ok := banKeyOf(req.User, req.Remote); ok && !req.trusted() {
 			if _, banned := r.banned[key]; banned {
-				return Errorf(Banned, "you have been banned from this room")
+				return door{}, Errorf(Banned, "you have been banned from this room")
 			}
 		}
-		d = door{secrets: r.spec.Secrets, usual: r.spec.Default, version: r.door}
-		return nil
-	}})
-	return d, err
+		return door{secrets: r.spec.Secrets, usual: r.spec.Default, version: r.door}, nil
+	})
 }
 
 // errDoorChanged says that the secrets were replaced while they were checked.
@@ -113,20 +108,18 @@ func (req JoinRequest) Check() error { return checkRequest(req) }
 // join seats one whom the door let pass.
 func (r *room) join(ctx context.Context, req JoinRequest, d door, p pass, out *Outbox) (seat, Snapshot, error) {
 	m := newMember(req, p, out)
-	var at Snapshot
-	err := r.do(ctx, letter{call: func(r *room) error {
+	at, err := ask(ctx, r, func(r *room) (Snapshot, error) {
 		if d.version != r.door {
-			return errDoorChanged
+			return Snapshot{}, errDoorChanged
 		}
 		if err := r.admit(m, p, req.New); err != nil {
-			return err
+			return Snapshot{}, err
 		}
 		if m.out.trunk != nil && m.out.trunk.begins() {
 			r.touch() // its node knows nothing of the room yet
 		}
-		at = r.snapshot(m)
-		return nil
-	}})
+		return r.snapshot(m), nil
+	})
 	if err != nil && ctx.Err() != nil {
 		// The letter may have been served after all.
 		_ = seat{r, m}.Leave(ctx, ByLoss)

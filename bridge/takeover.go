@@ -45,12 +45,12 @@ func (l *Local) Surrender(ctx context.Context, id RoomID) (State, error) {
 	if err != nil {
 		return State{}, err
 	}
-	var s State
-	err = l.call(ctx, id, func(r *room) error {
-		s = r.state()
+	// Who gave up now would lose the room.
+	s, err := askIn(context.WithoutCancel(ctx), l, id, func(r *room) (State, error) {
+		s := r.state()
 		r.surrendered = true
 		r.end(ByMove)
-		return nil
+		return s, nil
 	})
 	if err == nil {
 		<-r.quit // until nobody finds it any more
@@ -94,9 +94,12 @@ func (l *Local) Take(ctx context.Context, id RoomID, t *Trunk, claims []Claim) (
 func (l *Local) TakeAll(
 	ctx context.Context, id RoomID, claims []Claim, outs []*Outbox, was *State, before func(State, []Link),
 ) (State, []Link, error) {
-	var s State
-	links := make([]Link, len(claims))
-	err := l.call(ctx, id, func(r *room) error {
+	type grant struct {
+		state State
+		links []Link
+	}
+	g, err := askIn(ctx, l, id, func(r *room) (grant, error) {
+		links := make([]Link, len(claims))
 		taken := make([]*member, len(claims))
 		nowhere := NewTrunk(1) // what comes of the claims themselves is in the state
 		nowhere.Lose(Errorf(Closed, "nobody reads this"))
@@ -114,7 +117,7 @@ func (l *Local) TakeAll(
 			r.absorb(*was)
 			r.sortStreams(was.Publications)
 		}
-		s = r.state()
+		s := r.state()
 		if before != nil {
 			before(s, links)
 		}
@@ -124,19 +127,27 @@ func (l *Local) TakeAll(
 				r.remind(m)
 			}
 		}
-		return nil
+		return grant{s, links}, nil
 	})
-	return s, links, err
+	return g.state, g.links, err
 }
 
 // call runs a function in the loop of a room. A room that has ended is NotFound.
 func (l *Local) call(ctx context.Context, id RoomID, f func(*room) error) error {
+	_, err := askIn(ctx, l, id, func(r *room) (struct{}, error) { return struct{}{}, f(r) })
+	return err
+}
+
+// askIn is ask for a room that there may not be: NotFound.
+func askIn[T any](ctx context.Context, l *Local, id RoomID, f func(*room) (T, error)) (T, error) {
 	r, err := l.find(id)
 	if err != nil {
-		return err
+		var nothing T
+		return nothing, err
 	}
-	if err = r.do(ctx, letter{call: f}); CodeOf(err) == Closed {
-		return errNoRoom()
+	said, err := ask(ctx, r, f)
+	if CodeOf(err) == Closed {
+		err = errNoRoom()
 	}
-	return err
+	return said, err
 }

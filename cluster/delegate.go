@@ -33,7 +33,12 @@ func (d delegate) NotifyUpdate(m *memberlist.Node) {
 
 func (d delegate) NotifyLeave(m *memberlist.Node) {
 	d.g.mu.Lock()
-	delete(d.g.members, bridge.NodeID(m.Name))
+	id := bridge.NodeID(m.Name)
+	// Between both, nobody may have looked.
+	if d.g.members[id].State == Draining {
+		d.g.left = append(d.g.left, id)
+	}
+	delete(d.g.members, id)
 	d.g.mu.Unlock()
 	signal(d.g.notice)
 }

@@ -93,6 +93,7 @@ type Gossip struct {
 	mu      sync.Mutex
 	self    Node
 	members map[bridge.NodeID]Node // as memberlist told
+	left    []bridge.NodeID        // who said that it goes, and went, since they were last sought
 	closed  bool
 }
 

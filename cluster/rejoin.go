@@ -42,6 +42,12 @@ func (g *Gossip) seek(was map[bridge.NodeID]sighting) {
 			was[n.ID] = sighting{n, now}
 		}
 	}
+	g.mu.Lock()
+	for _, id := range g.left {
+		delete(was, id)
+	}
+	g.left = nil
+	g.mu.Unlock()
 	targets := resolve(g.ctx, g.cfg.Seeds, g.cfg.Lookup, func(seed string, err error) {
 		g.log.Warn("a seed was not found", "seed", seed, "err", err)
 	})
@@ -54,16 +60,15 @@ func (g *Gossip) seek(was map[bridge.NodeID]sighting) {
 	all.Wait()
 }
 
-// missing returns the addresses of some nodes that were here and are not. Who said
-// that it goes, who has not been seen for long, and who has started anew is
-// forgotten.
+// missing returns the addresses of some nodes that were here and are not. Who has not
+// been seen for long, and who has started anew is forgotten.
 func missing(was map[bridge.NodeID]sighting, view *View, now time.Time) (addrs []string) {
 	for id, s := range was {
 		_, here := view.Get(id)
 		anew := slices.ContainsFunc(view.Nodes, func(n Node) bool { return n.Name == s.Name && n.ID > id })
 		switch {
 		case here:
-		case s.State == Draining || anew || now.Sub(s.last) > remember:
+		case anew || now.Sub(s.last) > remember:
 			delete(was, id)
 		default:
 			addrs = append(addrs, s.Gossip)

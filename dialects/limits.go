@@ -13,6 +13,7 @@ type Limits struct {
 	Burst int           // frames at once
 	Ping  time.Duration // between pings
 	Pong  time.Duration // without a pong: the client is gone
+	Talks bool          // any frame is as good as a pong
 	Write time.Duration // deadline of a write
 	First time.Duration // until the first frame; negative: none
 	Join  time.Duration // until the first session; negative: none
@@ -29,7 +30,7 @@ var DefaultLimits = Limits{
 func (l Limits) Or(other Limits) Limits {
 	return Limits{
 		Read: cmp.Or(l.Read, other.Read), Rate: cmp.Or(l.Rate, other.Rate), Burst: cmp.Or(l.Burst, other.Burst),
-		Ping: cmp.Or(l.Ping, other.Ping), Pong: cmp.Or(l.Pong, other.Pong), Write: cmp.Or(l.Write, other.Write),
+		Ping: cmp.Or(l.Ping, other.Ping), Pong: cmp.Or(l.Pong, other.Pong), Talks: l.Talks || other.Talks, Write: cmp.Or(l.Write, other.Write),
 		First: cmp.Or(l.First, other.First), Join: cmp.Or(l.Join, other.Join),
 	}
 }

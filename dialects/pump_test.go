@@ -374,6 +374,33 @@ func TestPong(t *testing.T) {
 	})
 }
 
+// TestPongOfATalker: who sends, but answers no ping, does not read, and is gone as
+// well. Where any frame will do, it stays.
+func TestPongOfATalker(t *testing.T) {
+	for name, l := range map[string]struct {
+		limits dialects.Limits
+		gone   int
+	}{
+		"does not read": {dialects.Limits{First: -1, Join: -1}, 1},
+		"any frame":     {dialects.Limits{First: -1, Join: -1, Talks: true}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &talker{}
+			inBubble(t, s, func(t *testing.T, n *node) {
+				n.o.Limits = l.limits
+				p := n.dialDeaf()
+				for range 6 {
+					p.send("here")
+					wait(8 * time.Second)
+				}
+				if len(s.closed()) != l.gone {
+					t.Errorf("closed: %v", s.closed())
+				}
+			})
+		})
+	}
+}
+
 func TestDeadlines(t *testing.T) {
 	for name, c := range map[string]struct {
 		limits dialects.Limits

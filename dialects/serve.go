@@ -180,10 +180,11 @@ func (c *Conn) has(x *bridge.Session) bool { return slices.Contains(c.sessions, 
 // read passes frames on, one at a time: a frame is read only when there is
 // somebody to take it, so that pressure reaches the client's socket.
 func (c *Conn) read(ctx context.Context, frames chan<- Frame) error {
-	tokens := newBucket(c.limits)
+	tokens, renew := newBucket(c.limits), true
 	for {
-		// Whoever sends frames is there, even if its pongs wait behind them.
-		c.wire.expect(c.limits.Pong)
+		if renew {
+			c.wire.expect(c.limits.Pong)
+		}
 		if ctx.Err() != nil {
 			return ErrGone // or else the deadline that ends us might just have been lost
 		}
@@ -198,14 +199,19 @@ func (c *Conn) read(ctx context.Context, frames chan<- Frame) error {
 			n.FramesIn.Add(1)
 			n.BytesIn.Add(int64(len(f.Data)))
 		}
-		if wait := tokens.take(time.Now()); wait > 0 && !c.pause(ctx, wait) {
+		wait := tokens.take(time.Now())
+		if wait > 0 && !c.pause(ctx, wait) {
 			return ErrGone
 		}
+		begin := time.Now()
 		select {
 		case frames <- f:
 		case <-ctx.Done():
 			return ErrGone
 		}
+		// Its pongs wait behind the frames that we leave in the socket. Otherwise,
+		// who sends but answers no ping is one that does not read.
+		renew = c.limits.Talks || wait > 0 || time.Since(begin) > time.Second
 	}
 }
 

@@ -54,16 +54,23 @@ func meet(t *testing.T, n *node.Node, s scenario, first, second driver.Dialect) 
 		if !s.alone {
 			t.Parallel() // most of it is waiting
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-		t.Cleanup(cancel)
-		m := &meeting{T: t, ctx: ctx, node: n, pair: [2]driver.Dialect{first, second}}
-		m.room = strings.NewReplacer("/", " ", "_", " ").Replace(t.Name())
+		m := newMeeting(t, n, first, second)
 		if !s.alone {
 			m.a = m.enter(first, "Anna")
 			m.b = m.enter(second, "Ben")
 		}
 		s.play(m)
 	})
+}
+
+// newMeeting makes a meeting in a room of its own, which takes no longer than five
+// minutes from now on.
+func newMeeting(t *testing.T, n *node.Node, first, second driver.Dialect) *meeting {
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	t.Cleanup(cancel)
+	m := &meeting{T: t, ctx: ctx, node: n, pair: [2]driver.Dialect{first, second}}
+	m.room = strings.NewReplacer("/", " ", "_", " ").Replace(t.Name())
+	return m
 }
 
 // person makes somebody who has not joined yet, and ends it with the test.

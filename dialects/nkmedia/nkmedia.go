@@ -119,7 +119,7 @@ const quiet = 3 * time.Minute
 func limits() dialects.Limits {
 	return dialects.Limits{
 		Read: 1<<20 + 64<<10, Rate: 50, Burst: 300,
-		Ping: time.Minute, Pong: quiet, // who answers our own pings need not answer those
+		Ping: time.Minute, Pong: quiet, Talks: true, // who answers our own pings need not answer those
 		First: -1, Join: -1, // the speaker sees to that
 	}
 }

@@ -3,12 +3,17 @@ package mediatest
 import (
 	"context"
 	"fmt"
+	"io"
 
 	"github.com/pion/webrtc/v4"
 )
 
 // Offer makes an offer.
 func (p *Peer) Offer(ctx context.Context) (string, error) {
+	if !p.begin() {
+		return "", io.ErrClosedPipe
+	}
+	defer p.turn.Unlock()
 	d, err := p.pc.CreateOffer(nil)
 	if err != nil {
 		return "", fmt.Errorf("create offer: %w", err)
@@ -18,6 +23,10 @@ func (p *Peer) Offer(ctx context.Context) (string, error) {
 
 // Restart makes an offer that restarts ICE.
 func (p *Peer) Restart(ctx context.Context) (string, error) {
+	if !p.begin() {
+		return "", io.ErrClosedPipe
+	}
+	defer p.turn.Unlock()
 	d, err := p.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: true})
 	if err != nil {
 		return "", fmt.Errorf("create offer: %w", err)
@@ -27,6 +36,10 @@ func (p *Peer) Restart(ctx context.Context) (string, error) {
 
 // Answer takes an offer and answers it.
 func (p *Peer) Answer(ctx context.Context, offer string) (string, error) {
+	if !p.begin() {
+		return "", io.ErrClosedPipe
+	}
+	defer p.turn.Unlock()
 	err := p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer})
 	if err != nil {
 		return "", fmt.Errorf("take offer: %w", err)
@@ -40,9 +53,24 @@ func (p *Peer) Answer(ctx context.Context, offer string) (string, error) {
 
 // Accept takes an answer.
 func (p *Peer) Accept(_ context.Context, answer string) error {
+	if !p.begin() {
+		return io.ErrClosedPipe
+	}
+	defer p.turn.Unlock()
 	err := p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer})
 	p.name()
 	return err
+}
+
+// begin waits for its turn, unless the peer has been closed by then: Pion would make
+// another ICE agent for it, which nobody closes. The caller unlocks the turn.
+func (p *Peer) begin() bool {
+	p.turn.Lock()
+	if p.closed {
+		p.turn.Unlock()
+		return false
+	}
+	return true
 }
 
 // name tells the layers of the camera which mid they have here.
@@ -116,6 +144,10 @@ func (p *Peer) gathered(c *webrtc.ICECandidate) {
 // AddCandidate adds a candidate of the other side's. An empty text, the end of
 // candidates, is ignored.
 func (p *Peer) AddCandidate(text, mid string, index int) error {
+	if !p.begin() {
+		return io.ErrClosedPipe
+	}
+	defer p.turn.Unlock()
 	if text == "" {
 		return nil
 	}

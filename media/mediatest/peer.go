@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
 	"github.com/pion/logging"
 	"github.com/pion/rtcp"
@@ -24,6 +25,9 @@ type Peer struct {
 	c  *Client
 	pc *webrtc.PeerConnection
 	wg sync.WaitGroup
+
+	turn   sync.Mutex // one negotiation at a time
+	closed bool       // none any more; under turn
 
 	mu        sync.Mutex
 	changed   chan struct{} // closed and replaced at every change
@@ -93,6 +97,7 @@ func (c *Client) api() (*webrtc.API, error) {
 		s.SetSRTPProtectionProfiles(c.cfg.SRTP)
 	}
 	s.SetIncludeLoopbackCandidate(true)
+	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled) // it would open two sockets, and run six goroutines
 	s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
 	if c.cfg.TCP {
 		s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeTCP4})
@@ -415,6 +420,9 @@ func (p *Peer) Close() error {
 	delete(p.c.peers, p)
 	p.c.mu.Unlock()
 	p.update(func() { p.state = webrtc.PeerConnectionStateClosed })
+	p.turn.Lock()
+	p.closed = true
+	p.turn.Unlock()
 	err := p.pc.GracefulClose()
 	p.wg.Wait()
 	return err
