@@ -333,8 +333,9 @@ func (t *seat) muteOther(ctx context.Context, m *member, all map[rose.Conference
 	})
 }
 
-// muteStream silences a stream, or lets it go. A silenced one is let go at once, so
-// that its owner can unmute it (reference 3504).
+// muteStream silences a stream, or lets it go. A silenced one of this dialect is let
+// go at once, so that its owner can unmute it (reference 3504). Clients of others do
+// not know that they may: some would be unmuted by the next thing that they say.
 func (t *seat) muteStream(ctx context.Context, m *member, media rose.ConferenceMediaType, muted bool) error {
 	p, there := m.stream(media)
 	if !there {
@@ -346,6 +347,9 @@ func (t *seat) muteStream(ctx context.Context, m *member, media rose.ConferenceM
 			c.Force = true
 			if err := t.session.Do(ctx, c); err != nil {
 				return err
+			}
+			if m.who.Dialect != Name {
+				continue
 			}
 		}
 		c.Force, c.Off = false, true

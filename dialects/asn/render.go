@@ -197,9 +197,10 @@ const (
 	blameTime = time.Second
 )
 
-// mark notes that a party is to be told anew.
+// mark notes that a party is to be told anew. Who changed what nobody sees is not
+// behind the next change.
 func (t *seat) mark(m *member, by bridge.ParticipantID) {
-	if !by.IsZero() && by != m.who.ID {
+	if !by.IsZero() && by != m.who.ID && m.changed() {
 		t.blame[m.who.ID] = blame{by, time.Now().Add(blameTime)}
 	}
 	if slices.Contains(t.dirty, m) {
@@ -210,17 +211,19 @@ func (t *seat) mark(m *member, by bridge.ParticipantID) {
 	}
 }
 
+// changed reports whether a client would see another party than it was told.
+func (m *member) changed() bool { return !bytes.Equal(rose.JSON.Marshal(m.party()), m.told) }
+
 // tellChanges tells the parties in whom something visible has changed.
 func (t *seat) tellChanges() error {
 	dirty := t.dirty
 	t.dirty = nil
 	for _, m := range dirty {
-		p := m.party()
-		now := rose.JSON.Marshal(p)
-		if bytes.Equal(now, m.told) {
+		if !m.changed() {
 			continue
 		}
-		m.told = now
+		p := m.party()
+		m.told = rose.JSON.Marshal(p)
 		a := &rose.PartyChangedArgument{RoomID: string(t.room.ID), Party: *p}
 		if b, ok := t.blame[m.who.ID]; ok {
 			if time.Now().Before(b.until) && b.by != m.who.ID {
