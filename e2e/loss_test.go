@@ -19,7 +19,7 @@ import (
 )
 
 // TestLoss is about clients that do not say that they go: one of each dialect, seen
-// by one of each, who only watch. What waits for the server's own deadlines takes a minute and more,
+// by one of each, who only watch where they can. What waits for the server's own deadlines takes a minute and more,
 // so all run at once.
 func TestLoss(t *testing.T) {
 	n := node.Start(t, node.Options{})
@@ -34,6 +34,9 @@ func TestLoss(t *testing.T) {
 					for _, other := range driver.Dialects() {
 						w := m.person(other, "Witness of "+other.Name)
 						m.do("join", func(ctx context.Context) error { return w.Join(ctx, m.room, bridge.NoRole) })
+						if other.ByMedia {
+							m.do("publish", func(ctx context.Context) error { return w.Publish(ctx, bridge.Camera) })
+						}
 						all = append(all, w)
 					}
 					return all

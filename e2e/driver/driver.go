@@ -181,6 +181,8 @@ type Dialect struct {
 	NoChat bool
 	// NoScreen says that its clients cannot share a screen.
 	NoScreen bool
+	// ByMedia says that its clients are in the room only while they send or receive.
+	ByMedia bool
 	// LongestMessage is how much of a chat message the dialect passes on, in bytes;
 	// 0: any that a frame has room for.
 	LongestMessage int

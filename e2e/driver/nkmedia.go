@@ -23,7 +23,7 @@ import (
 func nkmediaDialect() Dialect {
 	const unauthorized = "100030"
 	return Dialect{
-		Name: "nkmedia", New: newNkmedia, NoLock: true, NoScreen: true, Habits: []Habit{{Name: "web"}},
+		Name: "nkmedia", New: newNkmedia, NoLock: true, NoScreen: true, ByMedia: true, Habits: []Habit{{Name: "web"}},
 		Refusals: map[bridge.Code]string{
 			bridge.WrongSecret: unauthorized, bridge.Unauthenticated: unauthorized, bridge.NotFound: "304001",
 			bridge.RoomLocked: unauthorized, bridge.RoomFull: "100040", bridge.Banned: unauthorized,
