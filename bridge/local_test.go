@@ -36,8 +36,14 @@ func TestGiveUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, ask := range map[string]func(context.Context) error{
-		"join":   func(c context.Context) error { _, err := l.Join(c, bridge.JoinRequest{Room: "r", Name: "x"}); return err },
-		"lookup": func(c context.Context) error { _, err := l.Lookup(c, "r"); return err },
+		"join": func(c context.Context) error {
+			_, err := l.Join(c, bridge.JoinRequest{Room: "r", Name: "x"})
+			return err
+		},
+		"lookup": func(c context.Context) error {
+			_, err := l.Lookup(c, "r")
+			return err
+		},
 	} {
 		short, cancel := context.WithTimeout(ctx(t), time.Millisecond)
 		context.AfterFunc(short, l.Stall(ctx(t), "r")) // it goes on at the same moment
