@@ -49,6 +49,7 @@ const (
 	topicCall     = Name + "/call"     // an operation of the receiver's party
 	topicTakeover = Name + "/takeover" // give me your party: I am the same client
 	topicAnswer   = Name + "/answer"   // to one of these
+	topicProbe    = Name + "/probe"    // are you still there? Nobody answers
 
 	topicSettings = Name + "/settings" // in a room: a moderator changes what a party sends
 )
@@ -82,6 +83,7 @@ const (
 	pieceSize = 128 << 10
 	maxPieces = 3 * maxMessage / 2 / pieceSize // JSON in base64
 	maxCalls  = 16                             // that a box collects at a time
+	probeTime = 100 * time.Millisecond         // between looks whether who was asked is there
 	callTime  = 4 * time.Second                // so that every call is answered within 5 (reference 2.3)
 )
 
@@ -139,10 +141,14 @@ func (h house) ask(ctx context.Context, to bridge.ParticipantID, topic string, c
 		}
 		return r, err
 	}
-	got := pieces{}
+	got, gone := pieces{}, false
+	probe := time.NewTicker(probeTime)
+	defer probe.Stop()
 	for {
 		select {
 		case <-s.Ready():
+		case <-probe.C: // it may have left with our call unread
+			gone = bridge.CodeOf(s.Do(ctx, bridge.Send{To: to, Topic: topicProbe})) == bridge.NotFound
 		case <-ctx.Done():
 			return r, bridge.Errorf(bridge.Unavailable, "the party does not answer")
 		}
@@ -156,8 +162,11 @@ func (h house) ask(ctx context.Context, to bridge.ParticipantID, topic string, c
 				return r, json.Unmarshal(message, &r)
 			}
 		}
-		if lost != nil {
+		switch {
+		case lost != nil:
 			return r, lost
+		case gone:
+			return r, errNoParty()
 		}
 	}
 }

@@ -86,8 +86,16 @@ func (c *Client) api() (*webrtc.API, error) {
 	if err := m.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: sdp.SDESMidURI}, webrtc.RTPCodecTypeAudio); err != nil {
 		return nil, err
 	}
-	if err := webrtc.RegisterDefaultInterceptors(m, r); err != nil {
+	// Not webrtc.RegisterDefaultInterceptors: its statistics nobody reads; and with the
+	// headers of simulcast, packets that are still on their way when their m-line is
+	// switched off make Pion read from a stream that it later reads from elsewhere, too.
+	if err := errors.Join(webrtc.ConfigureNack(m, r), webrtc.ConfigureRTCPReports(r), webrtc.ConfigureTWCCSender(m, r)); err != nil {
 		return nil, err
+	}
+	if len(c.camera) > 1 {
+		if err := webrtc.ConfigureSimulcastExtensionHeaders(m); err != nil {
+			return nil, err
+		}
 	}
 	quiet := logging.NewDefaultLoggerFactory()
 	quiet.DefaultLogLevel = logging.LogLevelDisabled // what it would say is found out by waiting
