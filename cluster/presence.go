@@ -191,6 +191,9 @@ func (p *presence) ask(ctx context.Context, s *seat, body any) (*call, error) {
 	p.mu.Lock()
 	if s.over != nil || p.closed {
 		p.mu.Unlock()
+		if _, joins := body.(link.Join); joins {
+			return nil, errGone // the last one who was here has just left
+		}
 		return nil, bridge.Errorf(bridge.Closed, "you are not in the room any more")
 	}
 	c := &call{number: p.h.calls.Add(1), seat: s, body: body, done: make(chan error, 1), on: p.stream}
