@@ -137,14 +137,18 @@ func (s *sink) deliver(h *forward.Header, a forward.Arrival, size int) {
 }
 
 // resolve finds out where the packets of the SSRC belong: by the SSRC if the
-// client has declared it, by the mid in the packet, or by a payload type that
-// only one m-line has.
+// client has declared it, by the mid in the packet, by where they belonged before,
+// or by a payload type that only one m-line has (RFC 8843, 9.2). Browsers send the
+// mid only until we have reported that their packets arrive.
 func (s *sink) resolve(r *routes, h *forward.Header) bool {
 	route := r.ssrcs[s.ssrc]
 	if route == nil && r.mid != 0 {
 		if mid := h.Extension(r.mid); len(mid) > 0 {
 			route = r.mids[string(mid)]
 		}
+	}
+	if route == nil && s.route != nil {
+		route = r.lines[s.route.in]
 	}
 	if route == nil {
 		route = r.types[h.PT]

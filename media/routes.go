@@ -10,6 +10,7 @@ import (
 // negotiation and never changed.
 type routes struct {
 	mids  map[string]*route
+	lines map[*incoming]*route
 	ssrcs map[uint32]*route
 	types [128]*route // by payload type, where only one line has it
 
@@ -45,7 +46,7 @@ type agreed struct {
 
 // makeRoutes makes the routes of lines that the client sends on.
 func makeRoutes(lines []agreed, simulcast bool) *routes {
-	r := &routes{mids: map[string]*route{}, ssrcs: map[uint32]*route{}}
+	r := &routes{mids: map[string]*route{}, lines: map[*incoming]*route{}, ssrcs: map[uint32]*route{}}
 	var shared [128]bool
 	for _, a := range lines {
 		id := func(uri string) uint8 { return extensionID(a.answer, uri) }
@@ -64,7 +65,7 @@ func makeRoutes(lines []agreed, simulcast bool) *routes {
 			in.simulcast = len(in.rids) > 0
 		}
 		in.learn(a.ours.Codecs, a.answer.Codecs)
-		r.mids[a.line.mid] = in
+		r.mids[a.line.mid], r.lines[a.line.in] = in, in
 		for _, ssrc := range a.theirs.SSRCs {
 			r.ssrcs[ssrc] = in
 		}

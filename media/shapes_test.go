@@ -207,6 +207,31 @@ func TestRenegotiation(t *testing.T) {
 	must(t, c.WaitVideo(ctx, b.id.String(), 10))
 }
 
+// A screen comes on the connection of a camera of several layers, whose packets say
+// no more what they are.
+func TestScreenBesideLayers(t *testing.T) {
+	ctx, e := testContext(t), newEngine(t)
+	client, owner := newClient(t, mediatest.Config{Simulcast: true, Munge: mediatest.MungeLayers}), bridge.NewParticipantID()
+	camera, screen := bridge.NewPublicationID(), bridge.NewPublicationID()
+	s, p := newSide(t, e, owner, bridge.PeerOptions{Simulcast: true}), newPeer(t, client)
+	must(t, s.Receive(camera, bridge.Camera))
+	must(t, p.Publish(true, true))
+	clientOffers(ctx, t, s, p)
+	_, c := subscribe(ctx, t, e, camera, mediatest.Config{}, bridge.PeerOptions{})
+	must(t, waitLayer(ctx, c, camera.String(), 2))
+	must(t, p.WaitReported(ctx))
+
+	must(t, p.PublishScreen())
+	must(t, s.Receive(screen, bridge.Screen, "video"))
+	clientOffers(ctx, t, s, p)
+	_, c2 := subscribe(ctx, t, e, screen, mediatest.Config{}, bridge.PeerOptions{})
+	must(t, c2.WaitVideo(ctx, screen.String(), 10))
+	must(t, c.WaitVideo(ctx, camera.String(), 10))
+	must(t, s.Drop(screen))
+	must(t, c.WaitVideo(ctx, camera.String(), 30))
+	clean(t, "camera", c.Stats()[camera.String()+"/video"])
+}
+
 // A client may restart ICE, as it does when its network changes.
 func TestICERestart(t *testing.T) {
 	ctx, e := testContext(t), newEngine(t)

@@ -263,6 +263,18 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+func TestMungeLayers(t *testing.T) {
+	const (
+		head   = "v=0\r\nm=audio 9\r\na=ssrc:1 cname:x\r\n"
+		camera = "m=video 9\r\na=rid:q send\r\na=simulcast:send q\r\n"
+		ssrcs  = "a=ssrc-group:FID 2 3\r\na=ssrc:2 cname:x\r\n"
+		screen = "m=video 9\r\na=ssrc:4 cname:x\r\n"
+	)
+	if got, want := MungeLayers(head+camera+ssrcs+screen), head+camera+screen; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestMunge(t *testing.T) {
 	in := strings.Join([]string{
 		"m=video 9 UDP/TLS/RTP/SAVPF 96 97 98 99", "a=rtpmap:96 VP8/90000", "a=rtpmap:97 rtx/90000", "a=fmtp:97 apt=96",

@@ -22,6 +22,25 @@ func MungeSpreed(text string) string {
 	return strings.Join(out, "\r\n")
 }
 
+// MungeLayers leaves the SSRCs out of m-lines with layers, as Chromium does; then
+// only packets say where they belong.
+func MungeLayers(text string) string {
+	sections := strings.Split(text, "\r\nm=")
+	for i, s := range sections {
+		if !strings.Contains(s, "\r\na=simulcast:") {
+			continue
+		}
+		var out []string
+		for line := range strings.SplitSeq(s, "\r\n") {
+			if !strings.HasPrefix(line, "a=ssrc") {
+				out = append(out, line)
+			}
+		}
+		sections[i] = strings.Join(out, "\r\n")
+	}
+	return strings.Join(sections, "\r\nm=")
+}
+
 // withoutCandidates removes candidates.
 func withoutCandidates(text string) string {
 	var out []string

@@ -231,6 +231,12 @@ func (p *Peer) obey(packets []rtcp.Packet, t *track) {
 					l.key.Store(true)
 				}
 			}
+		case *rtcp.ReceiverReport:
+			p.update(func() {
+				for _, report := range r.Reports {
+					t.report(report.SSRC)
+				}
+			})
 		case *rtcp.ReceiverEstimatedMaximumBitrate:
 			p.update(func() { p.remb = float64(r.Bitrate) })
 			if p.c.cfg.Follow && len(p.c.camera) == 1 && t == p.c.camera[0].track {
@@ -408,6 +414,20 @@ func (p *Peer) WaitSilence(ctx context.Context, stream string, d time.Duration) 
 // WaitBitrate waits until the other side allows at most limit, in bit/s.
 func (p *Peer) WaitBitrate(ctx context.Context, limit int) error {
 	return p.wait(ctx, "REMB", func() bool { return p.remb > 0 && int(p.remb) <= limit })
+}
+
+// WaitReported waits until the other side has said of every layer of the camera
+// that it arrives. Like a browser, the client does not name them in its packets any
+// more then.
+func (p *Peer) WaitReported(ctx context.Context) error {
+	return p.wait(ctx, "reports", func() bool {
+		for _, l := range p.c.camera {
+			if !l.reports() {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // WaitState waits until the connection is in one of the states.

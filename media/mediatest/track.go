@@ -30,6 +30,7 @@ type binding struct {
 	seq             uint16
 	offset          uint32 // of timestamps
 	midValue        string
+	reported        bool // the other side has said that packets arrive
 }
 
 func newTrack(kind webrtc.RTPCodecType, mime, stream, name, rid string) *track {
@@ -94,6 +95,27 @@ func (t *track) setMid(ssrc uint32, mid string) {
 	}
 }
 
+// report takes what the other side says of a stream.
+func (t *track) report(ssrc uint32) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, b := range t.sent {
+		b.reported = b.reported || b.ssrc == ssrc
+	}
+}
+
+// reports tells whether the other sides have said of all streams that they arrive.
+func (t *track) reports() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, b := range t.sent {
+		if !b.reported {
+			return false
+		}
+	}
+	return len(t.sent) > 0
+}
+
 // write sends payloads of one timestamp on every connection.
 func (t *track) write(ts uint32, level uint8, payloads ...[]byte) {
 	t.mu.Lock()
@@ -108,7 +130,7 @@ func (t *track) write(ts uint32, level uint8, payloads ...[]byte) {
 			if b.level != 0 && t.kind == webrtc.RTPCodecTypeAudio {
 				_ = h.SetExtension(b.level, []byte{level})
 			}
-			if t.rid != "" && b.rid != 0 && b.midValue != "" {
+			if t.rid != "" && b.rid != 0 && b.midValue != "" && !b.reported { // as browsers
 				_ = h.SetExtension(b.mid, []byte(b.midValue))
 				_ = h.SetExtension(b.rid, []byte(t.rid))
 			}
