@@ -110,9 +110,7 @@ const tileOf = (id, name) => (onlyScreen(name) ? id : id + "#screen");
 
 const MODERATOR = 1; // eRole
 
-// It is not offered yet, so it is not called Client: after a screen share has ended,
-// its camera comes back too slowly.
-export class Unoffered extends Emitter {
+export class Client extends Emitter {
   dialect = "asn";
   can = { kick: false, lock: false, screen: true, secret: false, chat: false };
 

@@ -17,7 +17,7 @@ const layers = [
   { rid: "l", scaleResolutionDownBy: 4, maxBitrate: 120_000 },
 ];
 
-// Three layers need a picture of this size.
+// Three layers need a picture of this size, unless somebody wants a smaller one.
 const camera = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { max: 30 } };
 
 const list = (types, settings) => types.map((k) => ({ eMediaType: kinds[k], ...settings }));
@@ -205,7 +205,7 @@ export class Media {
     const e = await p.then(async () => {
       for (const t of stream?.getAudioTracks() || []) await p.add("audio", t, stream);
       for (const t of stream?.getVideoTracks() || []) {
-        await t.applyConstraints(camera).catch(() => {}); // then there are fewer layers
+        if (!t.getConstraints().height?.max) await t.applyConstraints(camera).catch(() => {}); // then there are fewer layers
         await p.add("video", t, stream, layers);
       }
       for (const t of this.screen?.getTracks() || []) await p.add("screen", t, this.screen);
