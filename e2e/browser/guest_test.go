@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,6 +30,7 @@ type person struct {
 type stats struct {
 	State, Dialect, Problem, Status string
 	Locked                          bool
+	Can                             struct{ Chat bool }
 	Participants                    []person
 	Chat                            []struct{ Name, Text string }
 }
@@ -38,6 +40,7 @@ type guest struct {
 	*testing.T
 	*Browser
 	name, dialect string
+	encrypt       cipher
 }
 
 const (
@@ -190,12 +193,42 @@ func (s stats) find(name string, screen bool) (person, error) {
 	return person{}, fmt.Errorf("no %q (screen: %t) among %+v", name, screen, s.Participants)
 }
 
-// meets waits until a browser decodes the other's picture and sound.
-func (g *guest) meets(other *guest) {
+// meets waits until a browser decodes the others' pictures and sound.
+func (g *guest) meets(others ...*guest) {
 	g.Helper()
+	meet([]*guest{g}, others)
+}
+
+// meet waits until browsers decode the pictures and the sound of all others that they
+// are to see, at the same time.
+func meet(all, others []*guest) {
+	all[0].Helper()
+	names := make([]string, len(others))
+	for i, o := range others {
+		names[i] = o.name
+	}
+	together(all, "sees and hears "+strings.Join(names, ", "), func(g *guest) func(s stats) error {
+		var each []func(s stats) error
+		for _, o := range others {
+			if o != g {
+				each = append(each, decodes(o))
+			}
+		}
+		return func(s stats) error {
+			var errs []error
+			for _, met := range each {
+				errs = append(errs, met(s))
+			}
+			return errors.Join(errs...)
+		}
+	})
+}
+
+// decodes returns what is so when somebody's picture and sound come.
+func decodes(o *guest) func(s stats) error {
 	first := -1
-	s := g.until("sees and hears "+other.name, func(s stats) error {
-		p, err := s.find(other.name, false)
+	return func(s stats) error {
+		p, err := s.find(o.name, false)
 		if err != nil {
 			return err
 		}
@@ -203,14 +236,17 @@ func (g *guest) meets(other *guest) {
 			first = p.Frames
 		}
 		if p.Frames < first+enough || p.Width == 0 || !p.NonSilent || !p.Seen {
-			return fmt.Errorf("%d frames more than %d, %dx%d, non-silent %t, shown %t, connection %s",
-				p.Frames-first, first, p.Width, p.Height, p.NonSilent, p.Seen, p.Connection)
+			return fmt.Errorf("%s: %d frames more than %d, %dx%d, non-silent %t, shown %t, connection %s",
+				o.name, p.Frames-first, first, p.Width, p.Height, p.NonSilent, p.Seen, p.Connection)
 		}
 		return nil
-	})
-	p, _ := s.find(other.name, false)
-	g.Logf("%s (%s) gets %s (%s): %d frames of %dx%d decoded, audio energy %.4f",
-		g.name, g.dialect, other.name, other.dialect, p.Frames, p.Width, p.Height, p.AudioEnergy)
+	}
+}
+
+// chats reports whether a dialect has a chat, as the page says.
+func (g *guest) chats() bool {
+	g.Helper()
+	return g.until("says what it can", func(stats) error { return nil }).Can.Chat
 }
 
 func (g *guest) reads(from *guest, text string) {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"dragoman/config"
 	"dragoman/e2e/node"
 )
 
@@ -24,6 +25,7 @@ type habits struct {
 // dialects are all that the lobby speaks.
 var dialects = map[string]habits{
 	"ahoy":    {name: "Anna", shares: true, told: true},
+	"asn":     {name: "Greta", shares: true, told: true},
 	"k3k":     {name: "Kim", shares: true, told: true, kicks: true},
 	"nkmedia": {name: "Nick"},
 	"spreed":  {name: "Sören", shares: true},
@@ -33,19 +35,21 @@ var dialects = map[string]habits{
 func (g *guest) habits() habits { return dialects[g.dialect] }
 
 // TestLobby lets two browsers meet in pairs of dialects: each decodes the other's
-// picture and sound and shows the other's words.
+// picture and sound and shows the other's words, where both have a chat.
 func TestLobby(t *testing.T) {
 	n := node.Start(t, node.Options{})
-	for _, pair := range [][2]string{{"ahoy", "spreed"}, {"ahoy", "ahoy"}, {"spreed", "spreed"}, {"k3k", "k3k"}, {"nkmedia", "nkmedia"}} {
+	for _, pair := range [][2]string{{"ahoy", "spreed"}, {"ahoy", "ahoy"}, {"spreed", "spreed"}, {"k3k", "k3k"}, {"nkmedia", "nkmedia"}, {"asn", "asn"}, {"asn", "ahoy"}} {
 		t.Run(pair[0]+"-"+pair[1], func(t *testing.T) {
 			a := enter(t, n, t.Name(), "Anna", pair[0])
 			b := enter(t, n, t.Name(), "Ben", pair[1])
 			a.meets(b)
 			b.meets(a)
-			a.run(`window.lobby.say("hello from Anna")`)
-			b.run(`window.lobby.say("hello from Ben")`)
-			a.reads(b, "hello from Ben")
-			b.reads(a, "hello from Anna")
+			if a.chats() && b.chats() {
+				a.run(`window.lobby.say("hello from Anna")`)
+				b.run(`window.lobby.say("hello from Ben")`)
+				a.reads(b, "hello from Ben")
+				b.reads(a, "hello from Anna")
+			}
 			share(a, b)
 			share(b, a)
 			a.leaves(b)
@@ -54,39 +58,66 @@ func TestLobby(t *testing.T) {
 }
 
 // TestMeeting lets browsers meet in one room, one for each dialect that the lobby
-// speaks: each decodes the pictures of all others, hears them and reads them; a
-// screen, a mute and a camera that is off reach all others, and a moderator removes
-// somebody.
+// speaks: each decodes the pictures of all others, hears them and, where its protocol
+// has a chat, reads them; a screen, a mute and a camera that is off reach all others,
+// and a moderator removes somebody. On the second engine, those have the one cipher of
+// SRTP who had the other on the first.
 func TestMeeting(t *testing.T) {
-	n := node.Start(t, node.Options{})
-	var all []*guest
-	for _, dialect := range slices.Sorted(maps.Keys(dialects)) {
-		g := open(t, n, dialects[dialect].name, dialect, url.Values{"room": {"meeting"}, "autojoin": {"1"}, "height": {"240"}})
-		g.entered()
-		all = append(all, g)
+	for i, tt := range []struct {
+		engine string
+		turns  int // how many of them mute and darken themselves, which takes long
+	}{{"auto", len(dialects)}, {"portable", 1}} {
+		t.Run(tt.engine, func(t *testing.T) {
+			n := node.Start(t, node.Options{Config: func(c *config.Config) { c.Media.Engine = tt.engine }})
+			var all []*guest
+			for j, dialect := range slices.Sorted(maps.Keys(dialects)) {
+				all = append(all, attend(t, n, dialect, ciphers[(i+j)%len(ciphers)]))
+			}
+			if offered := eval[int](all[0], `document.querySelectorAll("[name=dialect]").length`); offered != len(all) {
+				t.Fatalf("the lobby speaks %d dialects, %d are here", offered, len(all))
+			}
+			meeting(all, tt.turns)
+		})
 	}
-	if offered := eval[int](all[0], `document.querySelectorAll("[name=dialect]").length`); offered != len(all) {
-		t.Fatalf("the lobby speaks %d dialects, %d are here", offered, len(all))
-	}
-	each := func(do func(g *guest, others ...*guest)) {
-		for i, g := range all {
+}
+
+// attend lets somebody of a dialect join the meeting, whose media are encrypted by a
+// cipher.
+func attend(t *testing.T, n *node.Node, dialect string, by cipher) *guest {
+	t.Helper()
+	g := open(t, n, dialects[dialect].name, dialect, url.Values{"room": {"meeting"}, "height": {"240"}})
+	g.encrypt = by
+	g.run(by.script)
+	g.run(`window.lobby.join()`)
+	g.entered()
+	return g
+}
+
+// meeting is what happens in one. The first ones mute and darken themselves.
+func meeting(all []*guest, turns int) {
+	each := func(turns int, do func(g *guest, others ...*guest)) {
+		for i, g := range all[:turns] {
 			do(g, slices.Concat(all[:i], all[i+1:])...)
 		}
 	}
-	each(func(g *guest, others ...*guest) {
-		for _, o := range others {
-			g.meets(o)
+	meet(all, all)
+	for _, g := range all {
+		g.encrypted()
+	}
+	talkers := slices.DeleteFunc(slices.Clone(all), func(g *guest) bool { return !g.chats() })
+	for _, g := range talkers {
+		g.run(`window.lobby.say("hello from ` + g.name + `")`)
+	}
+	for _, g := range talkers {
+		for _, o := range talkers {
+			if o != g {
+				g.reads(o, "hello from "+o.name)
+			}
 		}
-	})
-	each(func(g *guest, _ ...*guest) { g.run(`window.lobby.say("hello from ` + g.name + `")`) })
-	each(func(g *guest, others ...*guest) {
-		for _, o := range others {
-			g.reads(o, "hello from "+o.name)
-		}
-	})
-	each(share)
-	each(silence)
-	each(darken)
+	}
+	each(len(all), share)
+	each(turns, silence)
+	each(turns, darken)
 	i := slices.IndexFunc(all, func(g *guest) bool { return g.habits().kicks })
 	moderator, others := all[i], slices.Concat(all[:i], all[i+1:])
 	for _, out := range others[:len(others)-1] {
@@ -234,7 +265,5 @@ func share(from *guest, others ...*guest) {
 			return nil
 		}
 	})
-	for _, to := range others {
-		to.meets(from)
-	}
+	meet(others, []*guest{from})
 }
