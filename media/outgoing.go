@@ -1,11 +1,14 @@
 package media
 
 import (
+	"slices"
+
 	"github.com/pion/webrtc/v4"
 
 	"dragoman/bridge"
 	"dragoman/media/forward"
 	"dragoman/media/layer"
+	"dragoman/media/sdp"
 )
 
 // outgoing is what is sent on an m-line. It implements webrtc.TrackLocal.
@@ -84,13 +87,18 @@ func (o *outgoing) live(up bool, now int64) {
 
 // agree takes what was negotiated.
 func (o *outgoing) agree(a agreed, now int64) {
-	o.writer.agree(forward.Extensions{
+	f := payloadTypes(a.theirs.Codecs)
+	repairs := repairTypes(a, f)
+	ids := forward.Extensions{
 		Level: extensionID(a.answer, uriLevel),
 		Time:  extensionID(a.answer, uriTime),
-	})
-	f := payloadTypes(a.theirs.Codecs)
+	}
+	if o.kind == video && reports(a.answer) && repeatable(f, repairs) {
+		ids.Number = extensionID(a.answer, uriTransport)
+	}
 	o.down.SetFormats(f)
-	o.down.SetRepairs(repairTypes(a, f))
+	o.down.SetRepairs(repairs, ids.Number != 0)
+	o.writer.agree(ids, o.p.feedback.history(ids.Number != 0))
 	if o.track != nil {
 		o.track.Update(now)
 	}
@@ -134,4 +142,20 @@ func (o *outgoing) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, 
 func (o *outgoing) Unbind(webrtc.TrackLocalContext) error {
 	o.writer.bind(nil)
 	return nil
+}
+
+// reports reports whether a client says of each packet what became of it.
+func reports(m sdp.Media) bool {
+	return slices.ContainsFunc(m.Codecs, func(c sdp.Codec) bool { return slices.Contains(c.Feedback, "transport-cc") })
+}
+
+// repeatable reports whether whatever is sent can be retransmitted in a stream of its
+// own. Packets are numbered only then: the others are repeated to the last bit.
+func repeatable(f, repairs forward.Formats) bool {
+	for i, pt := range f {
+		if pt != forward.NoFormat && repairs[i] == forward.NoFormat {
+			return false
+		}
+	}
+	return true
 }

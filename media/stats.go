@@ -16,6 +16,7 @@ type Stats struct {
 	PacketsOut, BytesOut uint64 // bytes of payload
 	Repeated             uint64 // packets that subscribers got a second time
 	Retransmitted        uint64 // of Repeated, in streams of their own
+	Padding              uint64 // packets that show whether subscribers can take more; not in PacketsOut
 	NACKsIn, NACKsOut    uint64 // packets asked for, by subscribers and by us
 	Lost                 uint64 // packets of publishers that never came
 	KeyFrameRequests     uint64 // to publishers
@@ -53,6 +54,7 @@ func (s *Stats) add(o Stats) {
 	s.BytesOut += o.BytesOut
 	s.Repeated += o.Repeated
 	s.Retransmitted += o.Retransmitted
+	s.Padding += o.Padding
 	s.NACKsIn += o.NACKsIn
 	s.NACKsOut += o.NACKsOut
 	s.Lost += o.Lost
@@ -124,6 +126,7 @@ func (p *peer) counts() (s Stats) {
 		s.BytesOut += c.Bytes
 		s.Repeated += c.Repeated
 		s.Retransmitted += c.Retransmitted
+		s.Padding += c.Padding
 		s.NACKsIn += c.Nacked
 		s.Placeholders += c.Blanks
 		s.Dropped.Padding += c.Skipped
@@ -168,7 +171,7 @@ func (e *Engine) PeerStats() []PeerStats {
 func (p *peer) stats() PeerStats {
 	f := &p.feedback
 	f.room.Lock()
-	rate, _ := f.room.estimator.Estimate()
+	rate, _ := f.room.guess.Estimate()
 	f.room.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()

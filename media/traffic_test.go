@@ -309,29 +309,6 @@ func TestRepairOverLossyNetwork(t *testing.T) {
 	}
 }
 
-// A subscriber that loses much gets a lower layer.
-func TestCongestionLowersTheLayer(t *testing.T) {
-	ctx := testContext(t)
-	e, proxy := lossyEngine(t)
-	client, id := newClient(t, mediatest.Config{Simulcast: true, Bitrate: 900_000}), bridge.NewPublicationID()
-	up, p := newSide(t, e, bridge.NewParticipantID(), bridge.PeerOptions{Simulcast: true}), newPeer(t, client)
-	must(t, up.Receive(id, bridge.Camera))
-	must(t, p.Publish(true, true))
-	clientOffers(ctx, t, up, p)
-	_, c := subscribe(ctx, t, e, id, mediatest.Config{NoCandidates: true}, bridge.PeerOptions{})
-	must(t, waitLayer(ctx, c, id.String(), 2))
-	proxy.Set(mediatest.Loss{Down: 0.25})
-	must(t, waitLayer(ctx, c, id.String(), 0))
-	if e.Stats().Peers != 2 {
-		t.Error("a peer is gone")
-	}
-	for _, s := range e.PeerStats() {
-		if len(s.Sends) > 0 && s.Estimate == 0 {
-			t.Errorf("no estimate: %+v", s)
-		}
-	}
-}
-
 func TestSimulcast(t *testing.T) {
 	ctx, e := testContext(t), newEngine(t)
 	p := published{

@@ -85,6 +85,7 @@ func (p *peer) candidatesOf(m *sdp.MediaDescription) {
 func (l wireLine) edit(m *sdp.MediaDescription) {
 	sort(m)
 	own, repair := strconv.FormatUint(uint64(l.ssrc), 10), strconv.FormatUint(uint64(l.repair), 10)
+	numbers := l.numbers(m)
 	m.Attributes = slices.DeleteFunc(m.Attributes, func(a sdp.Attribute) bool {
 		switch a.Key {
 		case "sendrecv", "sendonly", "recvonly", "inactive", "mid":
@@ -96,8 +97,7 @@ func (l wireLine) edit(m *sdp.MediaDescription) {
 		case "ssrc":
 			return !l.send || !strings.HasPrefix(a.Value, own+" ") && (l.repair == 0 || !strings.HasPrefix(a.Value, repair+" "))
 		case "rtcp-fb", "extmap":
-			// We number our packets for nobody; without, clients estimate by REMB.
-			return !l.recv && (strings.HasSuffix(a.Value, " transport-cc") || strings.HasSuffix(a.Value, " "+uriTransport))
+			return !l.recv && !numbers && (strings.HasSuffix(a.Value, " transport-cc") || strings.HasSuffix(a.Value, " "+uriTransport))
 		}
 		return false
 	})
@@ -110,6 +110,12 @@ func (l wireLine) edit(m *sdp.MediaDescription) {
 		m.Attributes = append(m.Attributes, sdp.Attribute{Key: "rid", Value: rid + " recv"})
 	}
 	m.Attributes = append(m.Attributes, sdp.Attribute{Key: "simulcast", Value: "recv " + strings.Join(l.rids, ";")})
+}
+
+// numbers reports whether we may number the packets of a line for the whole transport:
+// of pictures only, and of those that are repeated in a stream of their own.
+func (l wireLine) numbers(m *sdp.MediaDescription) bool {
+	return m.MediaName.Media == "video" && l.repair != 0
 }
 
 func direction(recv, send bool) string {

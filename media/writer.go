@@ -4,10 +4,12 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 
+	"dragoman/media/estimate"
 	"dragoman/media/forward"
 	"dragoman/media/port"
 	"dragoman/media/srtp"
@@ -21,6 +23,8 @@ type rtpWriter struct {
 
 	mu     sync.Mutex // contended only while Pion binds
 	ids    forward.Extensions
+	sent   *estimate.History // nil: packets are not numbered
+	once   once
 	buf    []byte
 	own    *srtp.SendStream
 	repair *srtp.SendStream // of retransmissions
@@ -33,8 +37,9 @@ type rtpWriter struct {
 // is allocated.
 type pionHeader struct {
 	rtp.Header
-	level [1]byte
-	time  [3]byte
+	level  [1]byte
+	time   [3]byte
+	number [2]byte
 }
 
 func (w *rtpWriter) bind(s webrtc.TrackLocalWriter) {
@@ -43,19 +48,33 @@ func (w *rtpWriter) bind(s webrtc.TrackLocalWriter) {
 	w.stream = s
 }
 
-func (w *rtpWriter) agree(ids forward.Extensions) {
+// agree takes which extensions packets have. Where they are numbered, sent numbers
+// them.
+func (w *rtpWriter) agree(ids forward.Extensions, sent *estimate.History) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.own != nil && w.ids != ids {
-		w.own.Fence()
+	if w.ids != ids {
+		if w.own != nil {
+			w.own.Fence()
+		}
+		w.once = once{}
 	}
-	w.ids, w.pion = ids, nil
+	w.ids, w.pion, w.sent = ids, nil, nil
+	if ids.Number != 0 {
+		w.sent = sent
+	}
 }
 
 // Write implements forward.Writer.
 func (w *rtpWriter) Write(p *forward.Packet) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.sent != nil {
+		if p.SSRC == w.ssrc && !w.once.first(p.Seq) {
+			return errTwice
+		}
+		p.Number = w.sent.Next(time.Duration(p.At), forward.HeaderSize+p.Size())
+	}
 	if w.link.up() {
 		return w.seal(p)
 	}
@@ -153,6 +172,12 @@ func (w *rtpWriter) extend(p *forward.Packet) error {
 	if w.ids.Time != 0 {
 		h.time = [3]byte{byte(p.Time >> 16), byte(p.Time >> 8), byte(p.Time)}
 		if err := h.SetExtension(w.ids.Time, h.time[:]); err != nil {
+			return err
+		}
+	}
+	if w.ids.Number != 0 {
+		h.number = [2]byte{byte(p.Number >> 8), byte(p.Number)}
+		if err := h.SetExtension(w.ids.Number, h.number[:]); err != nil {
 			return err
 		}
 	}

@@ -83,6 +83,7 @@ func mediaMetrics() []metric[media.Stats] {
 		newMetric(counter, "media_sent_bytes_total", "Bytes of payload of RTP packets to clients.", func(s m) uint64 { return s.BytesOut }),
 		newMetric(counter, "media_repeated_packets_total", "RTP packets that a client got a second time.", func(s m) uint64 { return s.Repeated }),
 		newMetric(counter, "media_retransmitted_packets_total", "RTP packets that a client got again in a stream of their own (RFC 4588).", func(s m) uint64 { return s.Retransmitted }),
+		newMetric(counter, "media_padding_packets_total", "RTP packets of padding that showed whether a client can take more.", func(s m) uint64 { return s.Padding }),
 		newMetric(counter, "media_nacks_received_total", "RTP packets that clients asked for again.", func(s m) uint64 { return s.NACKsIn }),
 		newMetric(counter, "media_nacks_sent_total", "RTP packets that we asked for again.", func(s m) uint64 { return s.NACKsOut }),
 		newMetric(counter, "media_lost_packets_total", "RTP packets of clients that never came.", func(s m) uint64 { return s.Lost }),

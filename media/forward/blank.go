@@ -44,7 +44,7 @@ func (d *Down) Blank(now int64, vp8 int) {
 	d.lastAt, d.begun = now, true
 	d.out = Packet{
 		Marker: true, PT: d.formats[vp8], Seq: uint16(d.lastOut), TS: d.lastTS, SSRC: d.ssrc,
-		Time: SendTime(now), Head: blankHead(&d.head, d.last), Body: b.frame,
+		Time: SendTime(now), At: now, Head: blankHead(&d.head, d.last), Body: b.frame,
 	}
 	d.counts.Blanks++
 	d.write(true)

@@ -27,6 +27,7 @@ type Down struct {
 	mu       sync.Mutex
 	formats  Formats
 	repairs  Formats // payload types of retransmissions (RFC 4588)
+	numbered bool    // no packet is repeated as it was
 	live     bool
 	mismatch bool
 	target   string // rid of the best layer to send; empty: the best there is
@@ -129,11 +130,12 @@ func (d *Down) SetFormats(f Formats) {
 }
 
 // SetRepairs sets the payload types of retransmissions, by the format of what they
-// repeat. Without, packets are repeated as they were.
-func (d *Down) SetRepairs(f Formats) {
+// repeat. Without, packets are repeated as they were, unless they are numbered (see
+// Extensions.Number): then they are not repeated at all.
+func (d *Down) SetRepairs(f Formats, numbered bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.repairs = f
+	d.repairs, d.numbered = f, numbered
 }
 
 // SetLive says whether the transport is up and the client receives.

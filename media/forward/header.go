@@ -3,6 +3,7 @@ package forward
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 )
 
 // ErrMalformed is what Parse says of what is not an RTP packet.
@@ -127,14 +128,16 @@ type Packet struct {
 	Level    uint8  // of audio, as in RFC 6464
 	HasLevel bool
 	Padding  uint8
+	At       int64  // now
+	Number   uint16 // transport-wide sequence number: the Writer's own
 	Head     []byte // rewritten beginning of the payload
 	Body     []byte // shared with other subscriptions
 	Out      any    // Arrival.Out; nil: it is sent at once
 }
 
 // A Writer encrypts packets and sends them to one subscription. Write may not
-// keep or change anything it is given, is called by one goroutine at a time, and
-// does not wait for the network.
+// keep or change anything it is given, but for Packet.Number; it is called by one
+// goroutine at a time, and does not wait for the network.
 type Writer interface {
 	// Write sends a packet. ErrCongested: there is no room for it now.
 	Write(p *Packet) error
@@ -147,6 +150,10 @@ var ErrCongested = errors.New("no room to send")
 type Extensions struct {
 	Level uint8 // urn:ietf:params:rtp-hdrext:ssrc-audio-level (RFC 6464)
 	Time  uint8 // abs-send-time
+	// Number is of transport-wide sequence numbers
+	// (draft-holmer-rmcat-transport-wide-cc-extensions-01). Each packet has another one,
+	// so none is repeated as it was.
+	Number uint8
 }
 
 // AppendTo appends the packet as it goes on the wire, before encryption.
@@ -158,7 +165,8 @@ func (p *Packet) AppendTo(b []byte, ids Extensions) []byte {
 func (p *Packet) AppendHeader(b []byte, ids Extensions) []byte {
 	first, second := byte(0x80), p.PT
 	level, sent := p.HasLevel && ids.Level != 0, ids.Time != 0
-	if level || sent {
+	extended := level || sent || ids.Number != 0
+	if extended {
 		first |= extendedFlag
 	}
 	if p.Padding > 0 {
@@ -171,7 +179,7 @@ func (p *Packet) AppendHeader(b []byte, ids Extensions) []byte {
 	b = binary.BigEndian.AppendUint16(b, p.Seq)
 	b = binary.BigEndian.AppendUint32(b, p.TS)
 	b = binary.BigEndian.AppendUint32(b, p.SSRC)
-	if level || sent {
+	if extended {
 		b = binary.BigEndian.AppendUint16(b, oneByte)
 		b = append(b, 0, 0)
 		at := len(b)
@@ -180,6 +188,9 @@ func (p *Packet) AppendHeader(b []byte, ids Extensions) []byte {
 		}
 		if sent {
 			b = append(b, ids.Time<<4|2, byte(p.Time>>16), byte(p.Time>>8), byte(p.Time))
+		}
+		if ids.Number != 0 {
+			b = append(b, ids.Number<<4|1, byte(p.Number>>8), byte(p.Number))
 		}
 		for (len(b)-at)%4 != 0 {
 			b = append(b, 0)
@@ -190,7 +201,7 @@ func (p *Packet) AppendHeader(b []byte, ids Extensions) []byte {
 }
 
 // HeaderSize is the length of the longest header, in bytes.
-const HeaderSize = headerSize + 4 + 8
+const HeaderSize = headerSize + 4 + 12
 
 // Size is the length of the payload with padding, in bytes.
 func (p *Packet) Size() int { return len(p.Head) + len(p.Body) + int(p.Padding) }
@@ -199,7 +210,9 @@ func (p *Packet) Size() int { return len(p.Head) + len(p.Body) + int(p.Padding) 
 func (p *Packet) AppendPayload(b []byte) []byte {
 	b = append(append(b, p.Head...), p.Body...)
 	if p.Padding > 0 {
-		b = append(b, make([]byte, p.Padding)...)
+		n := len(b)
+		b = slices.Grow(b, int(p.Padding))[:n+int(p.Padding)]
+		clear(b[n:])
 		b[len(b)-1] = p.Padding
 	}
 	return b

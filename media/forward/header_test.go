@@ -103,7 +103,7 @@ func FuzzParse(f *testing.F) {
 func TestPacketOnTheWire(t *testing.T) {
 	p := Packet{
 		Marker: true, PT: 96, Seq: 0x1234, TS: 0x00112233, SSRC: 0xdeadbeef,
-		Level: 0x85, HasLevel: true, Time: 0x010203, Head: []byte{1}, Body: []byte{2, 3},
+		Level: 0x85, HasLevel: true, Time: 0x010203, Number: 0xabcd, Head: []byte{1}, Body: []byte{2, 3},
 	}
 	tests := []struct {
 		name string
@@ -114,6 +114,8 @@ func TestPacketOnTheWire(t *testing.T) {
 		{"no extensions", Extensions{}, 0, "80e0 1234 00112233 deadbeef 010203"},
 		{"a level", Extensions{Level: 3}, 0, "90e0 1234 00112233 deadbeef bede0001 30850000 010203"},
 		{"both", Extensions{Level: 3, Time: 4}, 0, "90e0 1234 00112233 deadbeef bede0002 3085 42010203 0000 010203"},
+		{"a number", Extensions{Number: 5}, 0, "90e0 1234 00112233 deadbeef bede0001 51abcd00 010203"},
+		{"all", Extensions{Level: 3, Time: 4, Number: 5}, 0, "90e0 1234 00112233 deadbeef bede0003 3085 42010203 51abcd 000000 010203"},
 		{"padding", Extensions{}, 4, "a0e0 1234 00112233 deadbeef 010203 00000004"},
 	}
 	for _, tt := range tests {

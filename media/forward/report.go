@@ -8,6 +8,7 @@ type DownStats struct {
 	RepeatedBytes  uint64 // of Bytes
 	Retransmitted  uint64 // of Repeated, in a stream of their own (RFC 4588)
 	Nacked         uint64 // that the client asked for
+	Padding        uint64 // packets of nothing else; not in Packets
 	Skipped        uint64 // padding that was left out
 	Blanks         uint64 // still pictures
 	Congested      uint64 // dropped by the writer

@@ -9,7 +9,7 @@ import (
 // reports whether the subscription switched to that layer.
 func (d *Down) push(l *Layer, p *packet, sent uint32, out any) (switched bool) {
 	d.mu.Lock()
-	d.out.Out = out
+	d.out.Out, d.out.At = out, p.at
 	if l == d.current && p.seq > d.lastIn+jump {
 		d.stop() // the sender began anew
 	}
@@ -236,6 +236,7 @@ func (d *Down) catchUp(l *Layer, now int64) bool {
 	if !ok {
 		return false
 	}
+	d.out.At = now
 	var p packet
 	room := l.ring.borrow()
 	defer l.ring.pool.Put(room)
@@ -259,7 +260,7 @@ func (d *Down) catchUp(l *Layer, now int64) bool {
 func (d *Down) Repeat(seqs []uint16, now int64, out any) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.out.Out = out
+	d.out.Out, d.out.At = out, now
 	defer func() { d.out.Out = nil }()
 	d.counts.Nacked += uint64(len(seqs))
 	if !d.live {
@@ -306,13 +307,16 @@ func (d *Down) again(s *segment, in uint64, now int64) bool {
 	if !s.layer.fetch(in, &p, room[:]) {
 		return false
 	}
-	d.credit--
 	before := d.counts.Bytes
-	if pt, ok := d.repairType(s); ok && p.n > 0 {
+	switch pt, ok := d.repairType(s); {
+	case ok && (p.n > 0 || d.numbered):
 		d.retransmit(s, &p, pt, now)
-	} else {
+	case d.numbered:
+		return false
+	default:
 		d.send(s, &p, SendTime(p.at), true)
 	}
+	d.credit--
 	d.counts.RepeatedBytes += d.counts.Bytes - before
 	return true
 }
@@ -330,9 +334,40 @@ func (d *Down) retransmit(s *segment, p *packet, pt uint8, now int64) {
 	o := &d.out
 	seq := d.compose(s, p, SendTime(now))
 	o.Head = append(append(d.original[:0], byte(seq>>8), byte(seq)), o.Head...)
-	o.PT, o.SSRC, o.Seq = pt, d.repair, d.repairSeq
+	o.PT, o.SSRC, o.Seq, o.Padding = pt, d.repair, d.repairSeq, 0
 	d.repairSeq++
 	d.counts.Retransmitted++
 	d.write(false)
 	o.SSRC = d.ssrc
+}
+
+// padSize is the padding of a packet that is nothing else, in bytes.
+const padSize = 240
+
+// Pad sends at least that many bytes of padding in the stream of retransmissions, for
+// the client to say what came of it, if there is such a stream and it is in use. It
+// reports how many it sent.
+func (d *Down) Pad(now int64, bytes int) (sent int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.live || d.current == nil || !d.numbered {
+		return 0
+	}
+	pt, ok := d.repairType(&d.now)
+	if !ok {
+		return 0
+	}
+	for ; sent < bytes; sent += padSize {
+		o := &d.out
+		*o = Packet{
+			PT: pt, SSRC: d.repair, Seq: d.repairSeq, TS: d.lastTS, Time: SendTime(now), At: now, Padding: padSize,
+		}
+		d.repairSeq++
+		if d.writer.Write(o) != nil {
+			break
+		}
+		d.counts.Padding++
+	}
+	d.out = Packet{SSRC: d.ssrc}
+	return sent
 }

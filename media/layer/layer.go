@@ -1,6 +1,6 @@
 // Package layer decides which simulcast layer each subscription of a peer gets.
-// It owns the choice, and the guess of how much the peer can take; it owns no
-// packets, no clock and no goroutine. Times are given by the caller, counted from
+// It owns the choice; how much the peer can take is a matter of package estimate. It
+// owns no packets, no clock and no goroutine. Times are given by the caller, counted from
 // any fixed point by a clock that does not go back. Nothing is safe for concurrent
 // use: one goroutine, the engine's ticker, walks a peer's subscriptions and asks.
 //
@@ -96,7 +96,7 @@ func New(cfg Config) *Allocator {
 }
 
 // Allocate chooses a layer for each subscription, and reports whether a target
-// has changed. bps is what the peer can take in bit/s, as Estimator.Estimate
+// has changed. bps is what the peer can take in bit/s, as estimate.Bandwidth.Estimate
 // returns it: without an estimate everybody gets the best it wishes.
 func (a *Allocator) Allocate(now time.Duration, bps int, known bool, subs []*Subscription) bool {
 	left := float64(bps)
@@ -119,6 +119,23 @@ func (a *Allocator) Allocate(now time.Duration, bps int, known bool, subs []*Sub
 		changed = s.settle(now, a.cfg) || changed
 	}
 	return changed
+}
+
+// Wanted returns what the peer would have to take, in bit/s, so that one more
+// subscription could get a higher layer than it was allocated last; 0 if all have
+// what they wish.
+func (a *Allocator) Wanted(subs []*Subscription) int {
+	sum, least := 0.0, math.Inf(1)
+	for _, s := range subs {
+		sum += s.cost(s.plan)
+		if next := s.plan + 1; next < len(s.choice) && s.cost(next) > 0 {
+			least = min(least, (1+a.cfg.Margin)*s.cost(next)-s.cost(s.plan))
+		}
+	}
+	if math.IsInf(least, 1) {
+		return 0
+	}
+	return int(math.Round(sum + max(least, 0)))
 }
 
 // climb raises the plans step by step, the lowest first, up to what limit says

@@ -10,6 +10,13 @@ import (
 	"dragoman/bridge"
 )
 
+const (
+	ms = time.Millisecond
+	s  = time.Second
+	// start is any point in time.
+	start = 100 * time.Hour
+)
+
 // three returns the layers of a usual publication, all alive.
 func three(now time.Duration) []Layer {
 	return []Layer{{"q", 150_000, now}, {"h", 500_000, now}, {"f", 1_500_000, now}}
@@ -288,6 +295,33 @@ func settled(t *testing.T, sc *scene) {
 		if got := sub.Target(); got != want {
 			t.Errorf("subscription %d gets %d, wishes %+v of %+v", i, got, sub.Wish, sub.Layers)
 		}
+	}
+}
+
+func TestWanted(t *testing.T) {
+	for name, test := range map[string]struct {
+		bps  int // 0: no estimate
+		wish string
+		want int
+	}{
+		"no estimate":       {0, "", 0},
+		"room for all":      {9_000_000, "", 0},
+		"the middle":        {400_000, "", 150_000 + 20_000 + 550_000},
+		"the best":          {1_000_000, "", 150_000 + 20_000 + 1_650_000},
+		"a wish for little": {300_000, "q", 0},
+	} {
+		a := New(Config{})
+		sub := &Subscription{Layers: three(start), Wish: bridge.LayerWish{RID: test.wish}}
+		other := &Subscription{Layers: three(start)[:1]}
+		sound := &Subscription{Audio: true, Layers: []Layer{{Bitrate: 20_000, Last: start}}}
+		subs := []*Subscription{sound, sub, other}
+		a.Allocate(start, test.bps, test.bps > 0, subs)
+		if got := a.Wanted(subs); got != test.want {
+			t.Errorf("%s: %d is wanted, should be %d", name, got, test.want)
+		}
+	}
+	if got := New(Config{}).Wanted(nil); got != 0 {
+		t.Errorf("nobody wants %d", got)
 	}
 }
 
