@@ -84,8 +84,7 @@ func (p *peer) candidatesOf(m *sdp.MediaDescription) {
 // edit makes an m-line say what is meant.
 func (l wireLine) edit(m *sdp.MediaDescription) {
 	sort(m)
-	own, repair := strconv.FormatUint(uint64(l.ssrc), 10), strconv.FormatUint(uint64(l.repair), 10)
-	numbers := l.numbers(m)
+	own, repair, numbers := strconv.FormatUint(uint64(l.ssrc), 10), strconv.FormatUint(uint64(l.repair), 10), l.numbers(m)
 	m.Attributes = slices.DeleteFunc(m.Attributes, func(a sdp.Attribute) bool {
 		switch a.Key {
 		case "sendrecv", "sendonly", "recvonly", "inactive", "mid":
@@ -95,7 +94,8 @@ func (l wireLine) edit(m *sdp.MediaDescription) {
 		case "msid":
 			return !l.send
 		case "ssrc":
-			return !l.send || !strings.HasPrefix(a.Value, own+" ") && (l.repair == 0 || !strings.HasPrefix(a.Value, repair+" "))
+			ssrc, _, _ := strings.Cut(a.Value, " ")
+			return !l.send || ssrc != own && ssrc != repair
 		case "rtcp-fb", "extmap":
 			return !l.recv && !numbers && (strings.HasSuffix(a.Value, " transport-cc") || strings.HasSuffix(a.Value, " "+uriTransport))
 		}
