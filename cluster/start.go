@@ -15,31 +15,37 @@ import (
 	"dragoman/cluster/link"
 )
 
-// Settings are what an operator chooses of a cluster.
+// Settings are the cluster that this node is one of. There is none without seeds and
+// key_file.
 type Settings struct {
 	// Name of the cluster. Nodes of another name are not heard.
 	Name string
-	// Name of this node, unique in the cluster. Default: the name of the machine.
+	// Name of this node, unique in the cluster. Empty: the name of the machine.
 	Node string
 	// Address and port of gossip, UDP and TCP. Port 0: any.
 	Bind string
-	// Address and port of gossip as other nodes reach it. Empty: as bound; needed where Bind names no address that they can reach.
+	// Address and port of gossip as other nodes reach it. Empty: as bound; needed where bind names no address that they can reach.
 	Advertise string
 	// Some nodes that are there already, or a DNS name of many: host, or host:port.
 	Seeds []string
 	// File with the keys of gossip, one per line in base64, the first of which encrypts. Empty: no encryption, on loopback only.
 	KeyFile string
-	Link    LinkSettings
+	// How other nodes reach the rooms of this one.
+	Link LinkSettings
 }
 
-// LinkSettings are what an operator chooses of links between nodes.
+// LinkSettings are how other nodes reach the rooms of this one, over mutual TLS.
 type LinkSettings struct {
 	// Address and port where other nodes reach this one. Port 0: any.
 	Listen string
-	// Address and port as other nodes are told. Empty: as listened on; with the host of Advertise if Listen names none.
+	// Address and port as other nodes are told. Empty: as listened on; with the host of advertise if listen names none.
 	Advertise string
-	// Certificate of this node, which names it, its key, and the authorities of the cluster, in PEM. Empty: made of the keys of gossip.
-	CertFile, PrivateKeyFile, CAFile string
+	// The certificate of this node, which names it, PEM. Empty: it is made of the keys of gossip.
+	CertFile string
+	// The private key of the certificate, PEM.
+	PrivateKeyFile string
+	// The authorities whose certificates are believed, PEM. They are the cluster's own: whoever has a certificate of theirs is a node.
+	CAFile string
 }
 
 // DefaultSettings are those of a cluster on the usual ports. It is on when it has
@@ -51,11 +57,12 @@ func DefaultSettings() Settings {
 // Enabled reports whether the node is to be one of a cluster.
 func (s Settings) Enabled() bool { return len(s.Seeds) > 0 || s.KeyFile != "" }
 
-// Check tells what is wrong with settings by themselves.
+// Check tells what is wrong with settings by themselves: errors, joined, each of which
+// begins with the key that it is about.
 func (s Settings) Check() error {
 	var errs []error
 	if s.Node != "" {
-		errs = append(errs, checkName(s.Node))
+		errs = append(errs, problem("node", checkName(s.Node)))
 	}
 	for _, a := range []struct {
 		key, addr string
@@ -67,21 +74,29 @@ func (s Settings) Check() error {
 		{"link.advertise", s.Link.Advertise, true},
 	} {
 		if _, _, err := hostPort(a.addr); err != nil && (a.addr != "" || !a.optional) {
-			errs = append(errs, fmt.Errorf("%s: %w", a.key, err))
+			errs = append(errs, problem(a.key, err))
 		}
 	}
 	errs = append(errs, s.Link.check())
 	if s.KeyFile == "" && (!loopback(s.Bind) || !loopback(s.Link.Listen)) {
-		errs = append(errs, bridge.Errorf(bridge.BadRequest, "key_file: without keys nodes gossip on loopback only"))
+		errs = append(errs, errors.New("key_file: is missing: without keys nodes gossip on loopback only. \"openssl rand -base64 32\" makes one; all nodes have the same"))
 	}
 	return errors.Join(errs...)
+}
+
+// problem says of a key what is wrong with it.
+func problem(key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %s", key, bridge.MessageOf(err))
 }
 
 // check demands all files of a certificate, or none.
 func (l LinkSettings) check() error {
 	none := LinkSettings{Listen: l.Listen, Advertise: l.Advertise}
 	if l != none && (l.CertFile == "" || l.PrivateKeyFile == "" || l.CAFile == "") {
-		return bridge.Errorf(bridge.BadRequest, "link: a certificate needs its key and the authorities, too")
+		return errors.New("link: needs cert_file, private_key_file and ca_file, or none of them")
 	}
 	return nil
 }

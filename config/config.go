@@ -16,6 +16,7 @@ import (
 
 	"dragoman/bridge"
 	"dragoman/bridge/notify"
+	"dragoman/cluster"
 	"dragoman/media"
 )
 
@@ -34,6 +35,7 @@ type Config struct {
 	// Where files are kept that outlive the process. Empty: nothing is kept.
 	DataDir string
 	Store   Store
+	Cluster cluster.Settings
 	OIDC    OIDC
 	Mail    notify.Config
 	Limits  Limits
@@ -183,7 +185,7 @@ type Drain struct {
 type Store struct {
 	// sqlite:/path/of/a/file, or postgres://user:password@host:5432/database. Empty: a SQLite file in data_dir, and without one a file that is gone with the process.
 	URL bridge.Secret
-	// Seals passwords of rooms and tickets in the database. All nodes that share it have the same, of at least 16 bytes. Empty: one that is made in data_dir.
+	// Seals passwords of rooms and tickets in the database, and in a cluster what clients hold. All nodes that share it have the same, of at least 16 bytes. Empty: one that is made in data_dir.
 	Key bridge.Secret
 }
 
@@ -260,15 +262,16 @@ func Default() Config {
 		HTTP: HTTP{
 			Listen: ":8080", HeaderTimeout: 10 * time.Second, HeaderSize: 64 << 10, IdleTimeout: 2 * time.Minute,
 		},
-		TLS:    TLS{Mode: "off"},
-		Admin:  Admin{Listen: "127.0.0.1:9090"},
-		Media:  everywhere(media.Default()),
-		Lobby:  Lobby{Enabled: true},
-		Log:    Log{Level: "info", Format: "auto"},
-		Drain:  Drain{Timeout: 30 * time.Minute, Spread: time.Minute},
-		OIDC:   OIDC{Skew: time.Minute, Timeout: 5 * time.Second},
-		Mail:   notify.DefaultConfig(),
-		Limits: Limits{Rooms: 10_000},
+		TLS:     TLS{Mode: "off"},
+		Admin:   Admin{Listen: "127.0.0.1:9090"},
+		Media:   everywhere(media.Default()),
+		Lobby:   Lobby{Enabled: true},
+		Log:     Log{Level: "info", Format: "auto"},
+		Drain:   Drain{Timeout: 30 * time.Minute, Spread: time.Minute},
+		Cluster: cluster.DefaultSettings(),
+		OIDC:    OIDC{Skew: time.Minute, Timeout: 5 * time.Second},
+		Mail:    notify.DefaultConfig(),
+		Limits:  Limits{Rooms: 10_000},
 		Brake: Brake{
 			Failures: 10, RoomFailures: 100, Window: time.Minute, Pause: 5 * time.Minute, Size: 20_000,
 		},
@@ -289,6 +292,7 @@ func Development() Config {
 	c.HTTP.Listen = "127.0.0.1:8080"
 	c.Media = media.Default()
 	c.Lobby.Rooms = true
+	c.Cluster.Bind, c.Cluster.Link.Listen = "127.0.0.1:7946", "127.0.0.1:7947"
 	c.Drain = Drain{Timeout: time.Second}
 	return c
 }

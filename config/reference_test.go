@@ -23,6 +23,7 @@ func TestReferenceIsCurrent(t *testing.T) {
 	s.parse(".")
 	s.parse("../media")
 	s.parse("../bridge/notify")
+	s.parse("../cluster")
 	s.walk(reflect.TypeFor[Config](), "")
 	for _, e := range all.List() {
 		s.parse("../dialects/" + e.New().Name())

@@ -39,6 +39,7 @@ func (c *Config) Validate() error {
 	c.Limits.check(&p)
 	c.checkBrake(&p)
 	c.checkStore(&p)
+	c.checkCluster(&p)
 	c.OIDC.check(&p)
 	p.addEach("mail", c.Mail.Validate())
 	p.notNegative("runtime.gogc", int64(c.Runtime.Gogc))
@@ -170,10 +171,24 @@ func (c *Config) checkStore(p *Problems) {
 	case c.Store.URL == "":
 	case scheme != "sqlite" && scheme != "postgres" && scheme != "postgresql":
 		p.addf("store.url", "begins neither with sqlite: nor with postgres://")
-	case scheme != "sqlite" && c.Store.Key == "":
+	case scheme != "sqlite" && c.Store.Key == "" && !c.Cluster.Enabled():
 		p.addf("store.key", "is missing: all nodes that share a database need the same (\"openssl rand -hex 32\" makes one)")
 	case c.Store.Key == "" && c.DataDir == "":
 		p.addf("store.key", "is missing: without it and data_dir, what is in the database could not be read after a restart")
+	}
+}
+
+// checkCluster demands what all nodes of a cluster need to have the same.
+func (c *Config) checkCluster(p *Problems) {
+	if !c.Cluster.Enabled() {
+		return
+	}
+	p.addEach("cluster", c.Cluster.Check())
+	if c.Store.URL == "" {
+		p.addf("store.url", "is missing: the nodes of a cluster share a database. Set it to postgres://… on all of them; nodes of one machine may share a file, sqlite:/path")
+	}
+	if c.Store.Key == "" {
+		p.addf("store.key", "is missing: all nodes of a cluster need the same (\"openssl rand -hex 32\" makes one)")
 	}
 }
 
@@ -271,6 +286,9 @@ func (c *Config) checkLoopback(p *Problems) {
 		"http.listen": c.HTTP.Listen, "admin.listen": c.Admin.Listen,
 		"media.udp": c.Media.UDP, "media.tcp": c.Media.TCP,
 		"media.turn.udp": c.Media.TURN.UDP, "media.turn.tcp": c.Media.TURN.TCP, "media.turn.tls": c.Media.TURN.TLS,
+	}
+	if c.Cluster.Enabled() {
+		listeners["cluster.bind"], listeners["cluster.link.listen"] = c.Cluster.Bind, c.Cluster.Link.Listen
 	}
 	for _, d := range c.Dialects {
 		if d.Enabled {
