@@ -23,6 +23,8 @@ type hold struct {
 	link  Link
 	room  RoomID
 	self  ParticipantID
+	kind  Kind
+	dialect string
 	most  int // bit/s of its video that the room allows; 0: no limit
 	out   *Outbox
 
@@ -42,7 +44,7 @@ type hold struct {
 
 func newHold(l *Local, link Link, room RoomID, at Snapshot, out *Outbox) *hold {
 	return &hold{
-		local: l, link: link, room: room, self: at.Self.ID, out: out,
+		local: l, link: link, room: room, self: at.Self.ID, kind: at.Self.Kind, dialect: at.Self.Dialect, out: out,
 		most: at.Room.MaxBitrate, waiting: at.Waiting, can: at.Self.Can,
 		opening: map[PeerID]struct{}{},
 		feeds:   map[PublicationID]*feed{},

@@ -40,6 +40,7 @@ func answers() map[reflect.Type]answerer {
 		reflect.TypeFor[link.Create]():    on((*Host).answerCreate),
 		reflect.TypeFor[link.LookUp]():    on((*Host).answerLookUp),
 		reflect.TypeFor[link.ListRooms](): on((*Host).answerList),
+		reflect.TypeFor[link.Drain]():     on((*Host).answerDrain),
 	}
 }
 
@@ -132,4 +133,13 @@ func (h *Host) answerList(ctx context.Context, _ bridge.NodeID, _ link.ListRooms
 		return nil, err
 	}
 	return link.Listed{Rooms: list}, nil
+}
+
+func (h *Host) answerDrain(_ context.Context, from bridge.NodeID, q link.Drain) (any, error) {
+	if h.cfg.Asked == nil {
+		return nil, bridge.Errorf(bridge.NotSupported, "this node cannot be drained from elsewhere")
+	}
+	h.log.Info("asked to drain", "on", q.On, "peer", string(from))
+	h.cfg.Asked(q.On)
+	return nil, nil //nolint:nilnil // there is nothing to say
 }

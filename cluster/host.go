@@ -35,6 +35,9 @@ type Config struct {
 	Identity *link.Identity // nil: no TLS, which is for loopback only
 	Dial     func(ctx context.Context, addr string) (net.Conn, error)
 	Beat     time.Duration // between heartbeats of links; default 1 s: see link.Config
+	// Asked is called when another node asks this one to make ready to go, or to take
+	// that back. It does not wait for the end of it. nil: nobody may ask.
+	Asked func(drain bool)
 	Log      *slog.Logger  // default: none
 }
 
@@ -254,11 +257,22 @@ func (h *Host) Lookup(ctx context.Context, id bridge.RoomID) (bridge.Info, error
 
 // List tells of all rooms of all nodes that answer and that are not unlisted, by id.
 func (h *Host) List(ctx context.Context) ([]bridge.Info, error) {
+	list := []bridge.Info{}
+	for _, rooms := range h.Where(ctx) {
+		list = append(list, rooms...)
+	}
+	slices.SortFunc(list, func(a, b bridge.Info) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	return slices.CompactFunc(list, func(a, b bridge.Info) bool { return a.ID == b.ID }), nil
+}
+
+// Where tells of the nodes that answer, and of the rooms of each that are not unlisted,
+// by id.
+func (h *Host) Where(ctx context.Context) map[bridge.NodeID][]bridge.Info {
 	ctx, cancel := bounded(ctx, askTime)
 	defer cancel()
 	var all sync.WaitGroup
 	var mu sync.Mutex
-	list := []bridge.Info{}
+	where := map[bridge.NodeID][]bridge.Info{}
 	for _, n := range h.nodes(false) {
 		all.Go(func() {
 			answer, err := h.ask(ctx, n.ID, link.ListRooms{})
@@ -269,18 +283,29 @@ func (h *Host) List(ctx context.Context) ([]bridge.Info, error) {
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			list = append(list, listed.Rooms...)
+			where[n.ID] = listed.Rooms
 		})
 	}
 	all.Wait()
-	slices.SortFunc(list, func(a, b bridge.Info) int { return strings.Compare(string(a.ID), string(b.ID)) })
-	return slices.CompactFunc(list, func(a, b bridge.Info) bool { return a.ID == b.ID }), nil
+	return where
+}
+
+// AskDrain asks a node to make ready to go, or to take that back. NotFound: no node of
+// that name or id answers.
+func (h *Host) AskDrain(ctx context.Context, node string, on bool) error {
+	for _, n := range h.nodes(false) {
+		if n.Name == node || string(n.ID) == node {
+			_, err := h.ask(ctx, n.ID, link.Drain{On: on})
+			return err
+		}
+	}
+	return bridge.Errorf(bridge.NotFound, "no node %q answers", node)
 }
 
 // Join takes a seat in a room, wherever it runs. Unavailable also while the node
 // drains.
 func (h *Host) Join(ctx context.Context, req bridge.JoinRequest) (*bridge.Session, error) {
-	if h.drains() {
+	if h.drains() && !req.Kind.Hidden() { // programs of ours look at what runs
 		return nil, bridge.Errorf(bridge.Unavailable, "this server takes nobody any more: try another one")
 	}
 	return h.local.JoinAt(ctx, h, req)

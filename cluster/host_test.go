@@ -1,12 +1,14 @@
 package cluster_test
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"dragoman/bridge"
 	"dragoman/bridge/bridgetest"
+	"dragoman/cluster"
 	"dragoman/cluster/clustertest"
 )
 
@@ -86,5 +88,59 @@ func TestElsewhere(t *testing.T) {
 		if s := e.Stats(); s.Remote != 0 || s.Links.Streams != 0 {
 			t.Errorf("left: %+v", s)
 		}
+	})
+}
+
+// TestWhereAndAskDrain: an operator sees from any node where each room is, and asks
+// any node to go.
+func TestWhereAndAskDrain(t *testing.T) {
+	inTown(t, 2, func(t *testing.T, c *town) {
+		asked := make(chan bool, 2)
+		third, err := c.Add(func(cfg *cluster.Config) { cfg.Asked = func(on bool) { asked <- on } })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Settle(time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		a := c.Nodes[0]
+		for i := range 9 {
+			if err := a.Create(t.Context(), bridge.Spec{ID: bridge.RoomID(fmt.Sprint("room ", i))}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		where := third.Where(t.Context())
+		all := 0
+		for _, n := range c.Nodes {
+			if len(where[n.ID()]) != len(n.Local.Rooms()) {
+				t.Errorf("%s has %v, told %v", n.ID(), n.Local.Rooms(), where[n.ID()])
+			}
+			all += len(where[n.ID()])
+		}
+		if all != 9 {
+			t.Errorf("%d rooms: %v", all, where)
+		}
+		for _, on := range []bool{true, false} {
+			if err := a.AskDrain(t.Context(), third.Gossip.Self().Name, on); err != nil || <-asked != on {
+				t.Errorf("drain %v: %v", on, err)
+			}
+		}
+		if err := third.AskDrain(t.Context(), string(a.ID()), true); bridge.CodeOf(err) != bridge.NotSupported {
+			t.Errorf("a node that nobody may ask: %v", err)
+		}
+		if err := a.AskDrain(t.Context(), "nobody", true); bridge.CodeOf(err) != bridge.NotFound {
+			t.Errorf("no such node: %v", err)
+		}
+		if err := a.Drain(t.Context(), true); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.Join(t.Context(), bridge.JoinRequest{Room: "room 1"}); bridge.CodeOf(err) != bridge.Unavailable {
+			t.Errorf("join while draining: %v", err)
+		}
+		s, err := a.Join(t.Context(), bridge.JoinRequest{Room: "room 1", Kind: bridge.Service})
+		if err != nil {
+			t.Fatalf("a program looks at a draining node: %v", err)
+		}
+		_ = s.Leave(t.Context(), bridge.ByWish)
 	})
 }

@@ -116,6 +116,7 @@ type Parts struct {
 	Local   *bridge.Local
 	Media   string // host:port of its relays, as others are told; may be empty
 	Version string
+	Asked   func(drain bool) // see Config.Asked
 	Log     *slog.Logger
 }
 
@@ -162,7 +163,7 @@ func Start(s Settings, p Parts) (*Running, error) {
 		_ = l.Close()
 		return nil, err
 	}
-	h := New(Config{Local: p.Local, Members: gossip, Listener: l, Identity: identity, Log: p.Log})
+	h := New(Config{Local: p.Local, Members: gossip, Listener: l, Identity: identity, Asked: p.Asked, Log: p.Log})
 	return &Running{Host: h, Gossip: gossip, keyFile: s.KeyFile}, nil
 }
 
@@ -210,6 +211,9 @@ func outward() string {
 // Rekey reads the key file again: see ParseKeys for how keys are rotated. Links that
 // are made of the keys take the new ones when the node starts anew.
 func (n *Running) Rekey() error {
+	if n.keyFile == "" {
+		return nil
+	}
 	keys, err := ReadKeys(n.keyFile)
 	if err != nil {
 		return err

@@ -54,8 +54,8 @@ func NewCluster(n int, log *slog.Logger, local func() bridge.LocalConfig) (*Clus
 	return c, nil
 }
 
-// Add starts one more node.
-func (c *Cluster) Add() (*Node, error) {
+// Add starts one more node; change edits how.
+func (c *Cluster) Add(change ...func(*cluster.Config)) (*Node, error) {
 	machine, name := c.Net.Host(), fmt.Sprintf("n%d", len(c.Nodes))
 	cfg := cluster.GossipConfig{
 		Cluster: "test", Node: name, Keys: []cluster.Key{Key()}, Link: machine.At(LinkPort),
@@ -74,10 +74,14 @@ func (c *Cluster) Add() (*Node, error) {
 	}
 	local := bridge.NewLocal(c.local())
 	n := &Node{Machine: machine, Local: local, Gossip: gossip}
-	n.Host = cluster.New(cluster.Config{
+	hosts := cluster.Config{
 		Local: local, Members: gossip, Identity: identity,
 		Listener: machine.Listen(LinkPort), Dial: machine.Dial, Log: c.Log,
-	})
+	}
+	for _, f := range change {
+		f(&hosts)
+	}
+	n.Host = cluster.New(hosts)
 	c.Nodes = append(c.Nodes, n)
 	return n, nil
 }

@@ -71,6 +71,9 @@ type (
 	ListRooms struct{}
 	// Listed tells of rooms.
 	Listed struct{ Rooms []bridge.Info }
+	// Drain asks a node to make ready to go, or to take that back. No answer but an
+	// error.
+	Drain struct{ On bool }
 )
 
 // A stream of one edge to one room.
@@ -132,6 +135,7 @@ func messages() []any {
 		Found{},
 		ListRooms{},
 		Listed{},
+		Drain{},
 		Attach{},
 		Attached{},
 		Join{},

@@ -51,10 +51,11 @@ func (t *seat) event(ctx context.Context, e bridge.Event) error {
 	return nil
 }
 
-// ended: the conference is over. A node that goes down says nothing: clients come
-// back by themselves.
+// ended: the conference is over. A node that goes down says nothing but goodbye, when
+// the last party is out: clients come back by themselves (reference 4.1).
 func (t *seat) ended(_ context.Context, e bridge.Ended) error {
 	if e.Reason == bridge.ByShutdown || e.Reason == bridge.ByMove {
+		t.s.away = true
 		return nil
 	}
 	return t.tellSelf(rose.ReasonConferenceEnded, bridge.ParticipantID{}, "")

@@ -28,6 +28,7 @@ type speaker struct {
 	busy     bool          // an operation is carried out: what is told waits for its answer
 	later    []func() error
 	gone     bool // the client is lost: nothing is told
+	away     bool // the node goes: so does the connection, with its last party
 }
 
 // Open implements dialects.Speaker.
@@ -192,6 +193,9 @@ func (s *speaker) Lost(ctx context.Context, _ *dialects.Conn, x *bridge.Session,
 			t.end(ctx)
 			if bridge.CodeOf(err) == bridge.Lagged {
 				return err
+			}
+			if s.away && len(s.seats) == 0 {
+				return &dialects.Hangup{Code: websocket.CloseGoingAway, Reason: "going away"}
 			}
 			return nil
 		}
