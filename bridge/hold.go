@@ -19,14 +19,14 @@ const answerTime = 10 * time.Second
 // The mutex is for those who come from elsewhere: peers that are closed, and a
 // Local that closes. It is never held during a call of the link or of media.
 type hold struct {
-	local *Local
-	link  Link
-	room  RoomID
-	self  ParticipantID
-	kind  Kind
+	local   *Local
+	link    Link
+	room    RoomID
+	self    ParticipantID
+	kind    Kind
 	dialect string
-	most  int // bit/s of its video that the room allows; 0: no limit
-	out   *Outbox
+	most    int // bit/s of its video that the room allows; 0: no limit
+	out     *Outbox
 
 	mu      sync.Mutex
 	holder  *Session // who may use it; nil while the client is away

@@ -38,7 +38,7 @@ type Config struct {
 	// Asked is called when another node asks this one to make ready to go, or to take
 	// that back. It does not wait for the end of it. nil: nobody may ask.
 	Asked func(drain bool)
-	Log      *slog.Logger  // default: none
+	Log   *slog.Logger // default: none
 }
 
 // Stats is what a Host has counted.

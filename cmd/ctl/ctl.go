@@ -76,6 +76,19 @@ func (c *Client) Card(ctx context.Context, name string) ([]admin.Way, error) {
 	return out.Ways, err
 }
 
+// Nodes lists the nodes of the cluster; none: the node is by itself.
+func (c *Client) Nodes(ctx context.Context) ([]admin.Node, error) {
+	var out struct{ Nodes []admin.Node }
+	err := c.do(ctx, http.MethodGet, "/api/v1/nodes", nil, &out)
+	return out.Nodes, err
+}
+
+// Drain makes a node ready to go, or with on false takes that back. Empty: the one
+// that is asked. It does not wait until the node is empty.
+func (c *Client) Drain(ctx context.Context, node string, on bool) error {
+	return c.do(ctx, http.MethodPost, "/api/v1/nodes/drain", admin.Drain{Node: node, On: on}, nil)
+}
+
 // Health asks one of the paths livez, readyz and startupz. A Refusal is what the
 // node says is wrong.
 func (c *Client) Health(ctx context.Context, path string) error {

@@ -43,7 +43,7 @@ type patient struct {
 // checks are made in this order.
 func checks() []func(context.Context, *patient) []finding {
 	return []func(context.Context, *patient) []finding{
-		checkNode, checkPorts, checkAddresses, checkCertificate, checkProxy, checkClock, checkSystem, checkData, checkOthers, checkLogins, checkMeetings,
+		checkNode, checkPorts, checkAddresses, checkCertificate, checkProxy, checkClock, checkSystem, checkData, checkOthers, checkCluster, checkLogins, checkMeetings,
 	}
 }
 
@@ -53,7 +53,7 @@ func doctorCommand() *cobra.Command {
 		Use: "doctor", Short: "Check ports, addresses, certificate and machine, and say what to change", Args: cobra.NoArgs,
 		Long: "Checks whether a node with this configuration would work on this machine: ports, the\n" +
 			"addresses that clients are told, certificate, clock, limits of the system, reverse proxy,\n" +
-			"database, identity provider, log-ins, mail.",
+			"database, identity provider, log-ins, mail, cluster.",
 	}
 	src := sourceFlags(c)
 	outputFlag(c, &output)
@@ -124,6 +124,11 @@ func checkPorts(ctx context.Context, p *patient) []finding {
 		{"media.turn.udp", "udp", p.cfg.Media.TURN.UDP},
 		{"media.turn.tcp", "tcp", p.cfg.Media.TURN.TCP},
 		{"media.turn.tls", "tcp", p.cfg.Media.TURN.TLS},
+	}
+	if p.cfg.Cluster.Enabled() {
+		places = append(places,
+			place{"cluster.bind", "tcp", p.cfg.Cluster.Bind}, place{"cluster.bind", "udp", p.cfg.Cluster.Bind},
+			place{"cluster.link.listen", "tcp", p.cfg.Cluster.Link.Listen})
 	}
 	for _, d := range p.cfg.Dialects {
 		if d.Enabled && d.Listen != "" {

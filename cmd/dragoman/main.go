@@ -115,7 +115,7 @@ func newRoot() *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
-		serveCommand(), roomCommand(), configCommand(), tokenCommand(), doctorCommand(),
+		serveCommand(), roomCommand(), nodeCommand(), configCommand(), tokenCommand(), doctorCommand(),
 		recordCommand(), replayCommand(), benchCommand(), demoCommand(), healthcheckCommand(), versionCommand(),
 		&cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: exitCodes},
 	)

@@ -71,7 +71,8 @@ func serveCommand() *cobra.Command {
 		Long: "Runs a node. Without a configuration file it is in development mode: everything on\n" +
 			"loopback, and whoever is on this machine may enter any room.\n\n" +
 			"The first signal (SIGINT, SIGTERM) drains: no new clients, the meetings that are\n" +
-			"running go on for drain.timeout. The second one stops.",
+			"running go on for drain.timeout; in a cluster its rooms go on on other nodes. The second\n" +
+			"one stops. SIGHUP reads the keys of the cluster again.",
 	}
 	src := sourceFlags(c)
 	c.Flags().StringVar(&portsFile, "ports-file", os.Getenv("DRAGOMAN_PORTS_FILE"), "write the addresses that were taken to this file, as JSON (DRAGOMAN_PORTS_FILE)")
@@ -89,16 +90,18 @@ func serveCommand() *cobra.Command {
 		if err != nil {
 			return loaded.Explain(err)
 		}
-		return stay(c, server, loaded.Config, portsFile)
+		return stay(c, server, loaded.Config, portsFile, log)
 	}
 	return c
 }
 
 // stay runs a server until it is told to go.
-func stay(c *cobra.Command, server *serve.Server, cfg config.Config, portsFile string) error {
-	signals := make(chan os.Signal, 2)
+func stay(c *cobra.Command, server *serve.Server, cfg config.Config, portsFile string, log *slog.Logger) error {
+	signals, again := make(chan os.Signal, 2), make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	signal.Notify(again, syscall.SIGHUP)
 	defer signal.Stop(signals)
+	defer signal.Stop(again)
 	ctx, drain := context.WithCancel(c.Context())
 	defer drain()
 	if err := server.Start(ctx); err != nil {
@@ -107,10 +110,15 @@ func stay(c *cobra.Command, server *serve.Server, cfg config.Config, portsFile s
 	over := make(chan struct{})
 	defer close(over)
 	go func() {
-		for _, act := range []func(){drain, server.Hurry} {
+		for acts := []func(){drain, server.Hurry}; len(acts) > 0; {
 			select {
 			case <-signals:
-				act()
+				acts[0]()
+				acts = acts[1:]
+			case <-again:
+				if err := server.Rekey(); err != nil {
+					log.Error("the keys of the cluster are as before", "err", err)
+				}
 			case <-over:
 				return
 			}

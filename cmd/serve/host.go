@@ -10,10 +10,11 @@ import (
 // host is the rooms as dialects reach them. Nobody new comes in while the server
 // drains; who is in stays. A room that is stored is made from what is stored,
 // whoever asks for it in whatever dialect: its password and its waiting room bind
-// everybody.
+// everybody. So is a room of the configuration that the cluster has lost with its node.
 type host struct {
 	bridge.Host
 	stored   bridge.Store
+	kept     map[bridge.RoomID]bridge.Spec // of the configuration
 	draining *atomic.Bool
 }
 
@@ -72,8 +73,12 @@ func (h *host) Join(ctx context.Context, req bridge.JoinRequest) (*bridge.Sessio
 	return h.Host.Join(ctx, req)
 }
 
-// spec returns what a stored room is made from; nil: none of that id is stored.
+// spec returns what a room is made from that is stored or configured; nil: there is
+// none of that id.
 func (h *host) spec(ctx context.Context, id bridge.RoomID) (*bridge.Spec, error) {
+	if s, ok := h.kept[id]; ok {
+		return &s, nil
+	}
 	r, err := h.stored.Rooms().Get(ctx, id)
 	switch bridge.CodeOf(err) {
 	case 0:

@@ -1,7 +1,9 @@
 package serve
 
 import (
+	"crypto/hkdf"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,8 +18,12 @@ const keySize = 32
 
 // identity returns the key from which ids and tokens are sealed. It is kept in
 // the data directory, so that what clients hold is still good after a restart;
-// without one it is new each time.
+// without one it is new each time. Nodes of a cluster make it of the key that they
+// share, so that it is good on all of them.
 func (s *Server) identity() ([]byte, error) {
+	if s.cfg.Cluster.Enabled() {
+		return hkdf.Key(sha256.New, []byte(s.cfg.Store.Key), nil, "dragoman identity", keySize)
+	}
 	key := make([]byte, keySize)
 	rand.Read(key)
 	if s.cfg.DataDir == "" {
@@ -47,7 +53,7 @@ func (s *Server) identity() ([]byte, error) {
 }
 
 // IDs returns what a node of this configuration seals ids and makes tokens with. It has
-// a data directory.
+// a data directory, or is one of a cluster.
 func IDs(cfg config.Config) (dialects.IDs, error) {
 	key, err := (&Server{cfg: cfg}).identity()
 	return dialects.NewIDs(key), err

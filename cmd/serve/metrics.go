@@ -147,6 +147,28 @@ func mailMetrics() []metric[notify.Stats] {
 	}
 }
 
+func clusterMetrics() []metric[clusterStats] {
+	type c = clusterStats
+	return []metric[c]{
+		newMetric(gauge, "cluster_members", "Nodes of the cluster, this one included.", func(s c) int64 { return int64(s.gossip.Members) }),
+		newMetric(counter, "cluster_views_total", "Changes of who is in the cluster, or of what a node says of itself.", func(s c) uint64 { return s.gossip.Views }),
+		newMetric(counter, "cluster_joins_total", "Nodes that answered when they were sought.", func(s c) uint64 { return s.gossip.Joins }),
+		newMetric(counter, "cluster_joins_failed_total", "Nodes that were sought and did not answer, or not with our key.", func(s c) uint64 { return s.gossip.JoinsFailed }),
+		newMetric(counter, "cluster_gossip_refused_total", "Gossip that could not be decrypted, or was of another cluster.", func(s c) uint64 { return s.gossip.Rejected }),
+		newMetric(gauge, "cluster_links", "Other nodes that answer over their link.", func(s c) int64 { return int64(s.host.Links.Usable) }),
+		newMetric(counter, "cluster_links_refused_total", "Connections and streams of nodes that did not prove who they are.", func(s c) uint64 { return s.host.Links.Refused }),
+		newMetric(counter, "cluster_links_failed_total", "Links that broke.", func(s c) uint64 { return s.host.Links.Failures }),
+		newMetric(gauge, "cluster_streams", "Streams between this node and others that are open.", func(s c) int64 { return s.host.Links.Streams }),
+		newMetric(gauge, "cluster_rooms_owned", "Rooms that run on this node.", func(s c) int64 { return int64(s.host.Owned) }),
+		newMetric(gauge, "cluster_rooms_remote", "Rooms of other nodes in which this one has clients.", func(s c) int64 { return int64(s.host.Remote) }),
+		newMetric(gauge, "cluster_guests", "Streams of other nodes to rooms of this one.", func(s c) int64 { return int64(s.host.Guests) }),
+		newMetric(gauge, "cluster_homes", "Rooms of which this node tells others who has them.", func(s c) int64 { return int64(s.host.Homes) }),
+		newMetric(counter, "cluster_rooms_reborn_total", "Rooms that were opened anew here because their node was lost, or handed them over.", func(s c) uint64 { return s.host.Reborn }),
+		newMetric(counter, "cluster_rooms_yielded_total", "Rooms that were handed over to other nodes.", func(s c) uint64 { return s.host.Yielded }),
+		newMetric(counter, "cluster_lagged_total", "Streams of nodes that did not read fast enough.", func(s c) uint64 { return s.host.Lagged }),
+	}
+}
+
 func dropMetrics() map[string]metric[media.Drops] {
 	drop := func(read func(media.Drops) uint64) metric[media.Drops] {
 		return newMetric(counter, "media_dropped_packets_total", "Packets that were not forwarded, by reason.", read, "reason")
@@ -179,6 +201,7 @@ type collector struct {
 	oidc     []metric[gate.OIDCStats]
 	relay    []metric[turn.Stats]
 	mail     []metric[notify.Stats]
+	cluster  []metric[clusterStats]
 	draining metric[bool]
 	info     *prometheus.Desc
 }
@@ -187,7 +210,7 @@ func newCollector(s *Server) *collector {
 	return &collector{
 		server: s, rooms: roomMetrics(), dialects: dialectMetrics(),
 		media: mediaMetrics(), drops: dropMetrics(), brake: brakeMetrics(),
-		store: storeMetrics(), oidc: oidcMetrics(), relay: relayMetrics(), mail: mailMetrics(),
+		store: storeMetrics(), oidc: oidcMetrics(), relay: relayMetrics(), mail: mailMetrics(), cluster: clusterMetrics(),
 		draining: newMetric(gauge, "draining", "1 while the server takes no new clients.", func(on bool) int64 {
 			if on {
 				return 1
@@ -225,6 +248,9 @@ func (c *collector) Describe(to chan<- *prometheus.Desc) {
 	for _, m := range c.mail {
 		to <- m.desc
 	}
+	for _, m := range c.cluster {
+		to <- m.desc
+	}
 	to <- c.draining.desc
 	to <- c.info
 }
@@ -252,6 +278,8 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	sendAll(to, c.relay, relay, ok)
 	mails, ok := s.mailStats()
 	sendAll(to, c.mail, mails, ok)
+	nodes, ok := s.clusterStats()
+	sendAll(to, c.cluster, nodes, ok)
 	if s.oidc != nil {
 		sendAll(to, c.oidc, s.oidc.Stats(), true)
 	}

@@ -16,8 +16,10 @@ type Ports struct {
 	UDP      string            `json:"media_udp"`
 	TCP      string            `json:"media_tcp,omitempty"`
 	TURN     *Relay            `json:"turn,omitempty"`
-	Dialects map[string]string `json:"dialects"`      // own listeners, by dialect
-	Raw      map[string]string `json:"raw,omitempty"` // listeners for plain TCP, by dialect
+	Dialects map[string]string `json:"dialects"`         // own listeners, by dialect
+	Raw      map[string]string `json:"raw,omitempty"`    // listeners for plain TCP, by dialect
+	Gossip   string            `json:"gossip,omitempty"` // as other nodes are told; none without a cluster
+	Link     string            `json:"link,omitempty"`
 	PID      int               `json:"pid"`
 }
 

@@ -71,9 +71,9 @@ func (s *Server) adminPage() (http.Handler, error) {
 		keys = append(keys, key)
 	}
 	mux := http.NewServeMux()
-	d := admin.New(admin.Config{
+	c := admin.Config{
 		Keys: keys, Open: s.cfg.Dev, Local: s.rooms, Ready: s.ready, Started: s.up.Load,
-		Metrics: s.metrics(), Version: s.version, Traffic: s.traffic,
+		Metrics: s.metrics(), Version: s.version, Traffic: s.traffic, Drain: s.drainNode,
 		Ways: func(room bridge.RoomID) []admin.Way {
 			var out []admin.Way
 			for _, w := range s.ways(nil, room) {
@@ -81,8 +81,12 @@ func (s *Server) adminPage() (http.Handler, error) {
 			}
 			return out
 		},
-	})
-	return mux, d.Mount(mux, dialects.Env{Host: s.rooms, Log: s.log.With("dialect", d.Name())})
+	}
+	if s.cfg.Cluster.Enabled() {
+		c.Nodes = s.nodes
+	}
+	d := admin.New(c)
+	return mux, d.Mount(mux, dialects.Env{Host: s.all, Log: s.log.With("dialect", d.Name())})
 }
 
 // traffic counts what each publication has brought to this node.
@@ -143,7 +147,7 @@ func (s *Server) lobby() (http.Handler, error) {
 		},
 	}
 	if s.cfg.Lobby.Rooms {
-		c.Rooms = s.rooms.List
+		c.Rooms = func(ctx context.Context) ([]bridge.Info, error) { return s.all.List(ctx) }
 	}
 	return lobby.New(c)
 }

@@ -1,4 +1,4 @@
-// Package serve composes a server from a configuration: store, media, rooms,
+// Package serve composes a server from a configuration: store, media, rooms, cluster,
 // dialects, listeners, in this order, and stops them in the reverse one. It is what
 // "dragoman serve" runs and what tests start; there may be several in one
 // process.
@@ -7,7 +7,6 @@ package serve
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -17,6 +16,7 @@ import (
 
 	"dragoman/bridge"
 	"dragoman/bridge/gate"
+	"dragoman/cluster"
 	"dragoman/config"
 	"dragoman/dialects"
 	"dragoman/dialects/all"
@@ -45,6 +45,8 @@ type Server struct {
 	stored   *lateStore
 	oidc     *gate.OIDC // nil: no issuer is configured
 	rooms    *bridge.Local
+	all      *lateHost        // as dialects reach rooms
+	node     *cluster.Running // nil: not one of a cluster
 	gate     bridge.Gate
 	brake    *gate.Brake // nil in development mode
 	entries  []all.Entry // those that are switched on
@@ -56,8 +58,11 @@ type Server struct {
 
 	base     context.Context // of all requests; ends when the server stops
 	cancel   context.CancelFunc
-	now      chan struct{} // closed: drain no longer
+	patience context.Context // of draining before the end
 	hurry    func()
+	stay     func()         // ends draining; nil: the node does not drain
+	final    bool           // nobody takes draining back any more
+	tasks    sync.WaitGroup // what an operator began
 	stop     func() error
 	draining atomic.Bool
 	up       atomic.Bool
@@ -85,12 +90,13 @@ func New(cfg config.Config, o Options) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, log: o.Log, version: o.Version, media: &late{}, stored: &lateStore{},
-		counts: map[string]*dialects.Counts{}, now: make(chan struct{}),
+		counts: map[string]*dialects.Counts{},
 	}
 	s.base, s.cancel = context.WithCancel(context.Background())
-	s.hurry = sync.OnceFunc(func() { close(s.now) })
+	s.patience, s.hurry = context.WithCancel(s.base)
 	s.stop = sync.OnceValue(s.close)
 	s.rooms = bridge.NewLocal(bridge.LocalConfig{Media: s.media, Check: gate.Check, History: lateHistory{s.stored}, Log: o.Log, Rooms: cfg.Limits.Rooms})
+	s.all = &lateHost{s.rooms}
 	s.gate = gate.Open{}
 	if !cfg.Dev {
 		s.brake = gate.NewBrake(gate.Open{}, gate.BrakeConfig(cfg.Brake))
@@ -144,7 +150,7 @@ func (s *Server) mount(entries []all.Entry) error {
 		routes = append(routes, dialects.Route{
 			Dialect: d, Hosts: set.Hosts, Prefix: set.RoutePrefix(),
 			Env: dialects.Env{
-				Host: &host{Host: s.rooms, stored: s.stored, draining: &s.draining}, Gate: s.gate,
+				Host: &host{Host: s.all, stored: s.stored, kept: s.kept(), draining: &s.draining}, Gate: s.gate,
 				Store: s.stored, Login: login, Dev: s.cfg.Dev, Mail: mail, ICE: s.ice,
 				IDs: dialects.NewIDs(s.key), Log: s.log.With("dialect", d.Name()),
 				Limits: limits(s.cfg.Limits), Counts: counts, Config: s.cfg.Section(d.Name()),
@@ -211,10 +217,11 @@ func (s *Server) open(ctx context.Context) error {
 		return err
 	}
 	s.openMailer()
-	for _, r := range s.cfg.Rooms {
-		if err := s.rooms.Create(ctx, spec(r)); err != nil {
-			return fmt.Errorf("room %q: %w", r.Name, err)
-		}
+	if err := s.openCluster(); err != nil {
+		return err
+	}
+	if err := s.furnish(ctx); err != nil {
+		return err
 	}
 	return s.listen(ctx)
 }
@@ -248,11 +255,16 @@ func (s *Server) Close() error { return s.stop() }
 
 func (s *Server) close() error {
 	s.draining.Store(true)
+	s.mu.Lock()
+	s.final = true
+	s.mu.Unlock()
 	s.hurry()
 	ctx, cancel := context.WithTimeout(context.Background(), closing)
 	defer cancel()
-	err := s.rooms.Close(ctx)
+	err := s.depart(ctx)
+	err = errors.Join(err, s.rooms.Close(ctx))
 	s.cancel()
+	s.tasks.Wait()
 	s.mu.Lock()
 	listeners, raws := s.listeners, s.rawListeners
 	s.listeners, s.rawListeners = nil, nil
@@ -312,6 +324,9 @@ func (s *Server) Ports() Ports {
 		if tcp != nil {
 			p.TCP = tcp.String()
 		}
+	}
+	if s.node != nil {
+		p.Gossip, p.Link = addresses(s.node)
 	}
 	if s.relay != nil {
 		udp, tcp, tls := s.relay.Addrs()

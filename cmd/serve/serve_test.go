@@ -30,7 +30,11 @@ import (
 	"dragoman/dialects/all"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain allows what gossip of a node that has left ends with: the last probe of a
+// member, which waits for its answer for up to a second.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/hashicorp/memberlist.(*Memberlist).probeNode"))
+}
 
 // free is a configuration of development mode on free ports.
 func free() config.Config {

@@ -39,6 +39,11 @@ type Config struct {
 	Ways func(bridge.RoomID) []Way
 	// Traffic counts what the publications of this node bring; may be nil.
 	Traffic func() []Traffic
+	// Nodes tells of all nodes of the cluster; nil: there is none.
+	Nodes func(ctx context.Context) []Node
+	// Drain makes a node ready to go, or takes that back; "" is this one. NotFound:
+	// there is no such node. nil: it cannot be done.
+	Drain func(ctx context.Context, node string, on bool) error
 	// Version is shown on the page.
 	Version string
 }
@@ -93,6 +98,8 @@ func (d *Dialect) Mount(mux *http.ServeMux, env dialects.Env) error {
 		"GET /api/v1/events":             d.events,
 		"GET /api/v1/version":            d.version,
 		"GET /api/v1/traffic":            d.traffic,
+		"GET /api/v1/nodes":              d.nodes,
+		"POST /api/v1/nodes/drain":       d.drain,
 		"POST /api/v1/rooms":             d.create,
 		"DELETE /api/v1/rooms/{room}":    d.close,
 		"POST /api/v1/rooms/{room}/kick": d.kick,

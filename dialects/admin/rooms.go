@@ -15,8 +15,10 @@ func (d *Dialect) list(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	rooms := make([]Room, len(infos))
+	where := d.where(r.Context())
 	for i, info := range infos {
 		rooms[i] = roomOf(info)
+		rooms[i].Node = where[rooms[i].ID]
 	}
 	answer(w, http.StatusOK, map[string]any{"rooms": rooms})
 	return nil
@@ -30,7 +32,9 @@ func (d *Dialect) show(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return d.enter(r.Context(), id, func(s *bridge.Session) error {
-		answer(w, http.StatusOK, viewOf(s.At))
+		view := viewOf(s.At)
+		view.Node = d.where(r.Context())[view.ID]
+		answer(w, http.StatusOK, view)
 		return nil
 	})
 }

@@ -9,6 +9,7 @@ import (
 // Room is a room as the API shows it.
 type Room struct {
 	ID           string        `json:"id"`
+	Node         string        `json:"node,omitempty"` // where it runs, in a cluster; not told of unlisted rooms
 	Title        string        `json:"title"`
 	About        string        `json:"about"`
 	Members      int           `json:"members"`

@@ -80,6 +80,32 @@ async function traffic() {
   counted = now;
 }
 
+// The nodes of the cluster, and what runs on each.
+let homes = new Map(); // room → name of its node
+async function nodes() {
+  if (document.hidden) return;
+  let list;
+  try { ({ nodes: list } = await (await call("GET", "nodes")).json()); } catch { return; }
+  homes = new Map(list.flatMap((n) => n.rooms.map((r) => [r, n.name])));
+  $("cluster").hidden = !list.length;
+  const titles = ["Node", "State", "Rooms", "Load", "Version", ""].map((t) => el("th", { scope: "col" }, t));
+  const rows = list.map((n) => {
+    const up = n.state === "up";
+    return el("tr", {}, el("td", {}, n.name, n.self ? " (this one)" : ""),
+      el("td", {}, el("span", { className: "badge" }, n.answers ? n.state : "cannot be reached")),
+      el("td", {}, String(n.rooms.length)), el("td", {}, String(n.load)), el("td", {}, n.version),
+      el("td", { className: "actions" }, el("button", {
+        type: "button", className: up ? "danger" : "", textContent: up ? "Drain" : "Take back",
+        onclick: async () => {
+          if (up && !confirm(`Make ${n.name} ready to go?`)) return;
+          await act("POST", "nodes/drain", { node: n.id, on: up });
+          nodes();
+        },
+      })));
+  });
+  if (list.length) $("nodes").replaceChildren(el("table", {}, el("thead", {}, el("tr", {}, ...titles)), el("tbody", {}, ...rows)));
+}
+
 function row(room, p) {
   const silenced = p.streams.some((s) => s.source === "camera" && s.audio === "silenced");
   const name = el("td", { className: p.talking ? "talking" : "" }, p.name || "(no name)");
@@ -102,7 +128,7 @@ function row(room, p) {
 
 function card(room) {
   const people = room.participants || [];
-  const flags = [room.locked && "locked", room.secured.length && "password", room.waiting_room && "waiting room", room.recording && "recording"].filter(Boolean);
+  const flags = [homes.get(room.id) && "on " + homes.get(room.id), room.locked && "locked", room.secured.length && "password", room.waiting_room && "waiting room", room.recording && "recording"].filter(Boolean);
   const head = el("header", {}, el("h3", {}, room.title && room.title !== room.id ? `${room.title} (${room.id})` : room.id),
     el("span", { className: "badge" }, `${room.members}${room.max ? " of " + room.max : ""}`),
     ...flags.map((f) => el("span", { className: "badge" }, f)),
@@ -260,4 +286,5 @@ $("create").onsubmit = (e) => {
 health();
 setInterval(health, 5000);
 setInterval(traffic, 2000);
+setInterval(nodes, 2000);
 main();
