@@ -165,7 +165,7 @@ func (r *room) flush() {
 	}
 }
 
-// inherit makes a new room what another one was, people aside.
+// inherit makes a new room what another one was. Its people are expected.
 func (r *room) inherit(s State) {
 	e := s.Estate
 	r.version = s.Version + 1<<20 // newer than anything that the other has told anybody
@@ -187,6 +187,8 @@ func (r *room) inherit(s State) {
 	r.endAt(e.Ends, now)
 	r.clock.empty = now.Add(r.spec.EmptyTimeout)
 	r.absorb(s)
+	r.expect(s)
+	r.sortStreams(s.Publications)
 }
 
 // absorb takes in what another room of the same id kept: messages that this one
@@ -233,6 +235,11 @@ func (r *room) claim(c Claim, out *Outbox) (*member, bool) {
 	switch {
 	case m != nil && m.since.After(c.Since):
 		return nil, false
+	case m != nil && m.expected && m.waiting == c.Member.Waiting:
+		r.arrive(m, c, out)
+		return m, true
+	case m != nil && m.expected: // it has gone in or out meanwhile: as if it came now
+		r.remove(m, ByMove, Errorf(Closed, "you have come back from elsewhere"))
 	case m != nil:
 		m.out.End(Errorf(Closed, "you have come back from elsewhere"))
 		m.out, m.since = out, c.Since

@@ -64,6 +64,7 @@ type member struct {
 	silenced [2][2]bool  // by a moderator, per Source and Track
 	lastSaid MessageID
 	since    time.Time // when its client took the seat
+	expected bool      // its node is on the way with it
 	pubs     int
 	score    int    // of the connection; -1: not known
 	kick     Kicked // what it was told when it was thrown out

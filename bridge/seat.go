@@ -311,10 +311,7 @@ func (r *room) tellGone(m *member, waited bool, why Reason) {
 func (r *room) setAway(m *member, away bool, grace time.Duration) {
 	delete(r.clock.away, m)
 	if away {
-		if r.clock.away == nil {
-			r.clock.away = map[*member]time.Time{}
-		}
-		r.clock.away[m] = time.Now().Add(grace)
+		r.keepFor(m, grace)
 	}
 	if m.Away != away {
 		m.Away = away

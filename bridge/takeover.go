@@ -18,8 +18,8 @@ func (l *Local) Rooms() []RoomID {
 	return slices.Collect(maps.Keys(l.rooms))
 }
 
-// Revive opens a room that another node had, without its people: they are brought by
-// Take. Exists: there is one of that id.
+// Revive opens a room that another node had. Its people are brought by Take: their
+// places are kept for them for a while. Exists: there is one of that id.
 func (l *Local) Revive(s State) error {
 	spec := s.Estate.Spec
 	if spec.Ends.Before(time.Now()) {
@@ -88,7 +88,8 @@ func (l *Local) Take(ctx context.Context, id RoomID, t *Trunk, claims []Claim) (
 // TakeAll is Take for seats whose outboxes, one for each claim, are not of a trunk:
 // those of clients of this process. If was is not nil, the room takes in what another
 // room of the same id kept, or what another node knows of the room that was: messages
-// and documents. Before the seats are told anything, before, if it is not nil, is
+// and documents; without claims also places for its people, whose nodes are on the way.
+// Before the seats are told anything, before, if it is not nil, is
 // called with the room as it is, so that it can tell them what is different from what
 // they know. It must not wait, nor call the Local.
 func (l *Local) TakeAll(
@@ -115,6 +116,9 @@ func (l *Local) TakeAll(
 		}
 		if was != nil {
 			r.absorb(*was)
+			if len(claims) == 0 {
+				r.expect(*was)
+			}
 			r.sortStreams(was.Publications)
 		}
 		s := r.state()

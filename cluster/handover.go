@@ -56,7 +56,6 @@ func (h *Host) yield(to link.Holding) {
 func (h *Host) give(to link.Holding, state bridge.State) {
 	ctx, cancel := context.WithTimeout(h.ctx, askTime)
 	defer cancel()
-	state.Members = nil
 	if _, err := h.ask(ctx, to.Owner, link.Adopt{At: to, Was: state}); err != nil {
 		h.log.Warn("a room was not given to its new owner", "room", string(to.Room), "peer", string(to.Owner), "err", err)
 	}

@@ -60,10 +60,19 @@ func (m *mirror) add(self bridge.Participant) {
 	}
 }
 
-// state is the room as it would be opened anew, people aside.
+// state is the room as it would be opened anew, with the people who are expected in it.
 func (m *mirror) state() bridge.State {
 	s := bridge.State{Version: m.version, Estate: m.estate, Room: m.room, Publications: m.pubs, Chat: m.chat, Docs: m.docs}
 	s.Estate.Locked = m.room.Locked
+	if !m.live {
+		return s // who is inside is not known
+	}
+	for _, p := range m.people {
+		s.Members = append(s.Members, bridge.Member{Participant: p})
+	}
+	for _, p := range m.knocking {
+		s.Members = append(s.Members, bridge.Member{Participant: p, Waiting: true})
+	}
 	return s
 }
 

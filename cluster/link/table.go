@@ -52,7 +52,7 @@ type (
 	// Yield tells the owner of a room that an older owner has it, too. No answer but
 	// an error.
 	Yield struct{ To Holding }
-	// Adopt gives a room that is handed over to its new owner, people aside: they are
+	// Adopt gives a room that is handed over to its new owner. Its people are expected: they are
 	// brought by their nodes. No answer but an error.
 	Adopt struct {
 		At  Holding
