@@ -111,6 +111,7 @@ func TestOwnerDies(t *testing.T) {
 		}
 	}
 	owner.signal(syscall.SIGKILL)
+	everybody := people
 	people = c.survivors(people)
 	took := c.attend(10*time.Second, "meeting", names(people)...)
 	t.Logf("the room is back after %s", took.Round(time.Millisecond))
@@ -127,8 +128,12 @@ func TestOwnerDies(t *testing.T) {
 			}
 		}
 	}
-	for _, p := range people {
-		c.times(people, driver.Sight{What: driver.Left, Who: p.Name}, 0)
+	for _, p := range everybody {
+		left := 0
+		if p.at == owner {
+			left = 1
+		}
+		c.times(people, driver.Sight{What: driver.Left, Who: p.Name}, left)
 		c.times(people, driver.Sight{What: driver.Came, Who: p.Name}, 1)
 	}
 	late := c.enter(people[0].at, dialect(t, "ahoy"), "meeting", "Late")
@@ -149,7 +154,7 @@ func TestRollingDrain(t *testing.T) {
 			if p.at == n {
 				c.do(p.Name+" is sent away", func(ctx context.Context) error { return p.Saw(ctx, driver.Sight{What: driver.Gone}) })
 				p.Close()
-				people[j] = c.enter(next, p.d, "meeting", p.Name)
+				people[j] = c.enter(next, p.d, "meeting", fmt.Sprint("Of ", p.Dialect, " again ", i))
 			}
 		}
 		c.within(patience, n.name+" ends", func() bool {
@@ -164,6 +169,9 @@ func TestRollingDrain(t *testing.T) {
 			t.Errorf("%s ends with %d", n.name, code)
 		}
 		c.attend(patience, "meeting", names(people)...)
+		for _, p := range people { // who stayed has seen nobody go who is here
+			c.times(people, driver.Sight{What: driver.Left, Who: p.Name}, 0)
+		}
 		n.extra = []string{"DRAGOMAN_CLUSTER_SEEDS=" + next.ports.Gossip}
 		n.start()
 		c.settled()
