@@ -21,6 +21,7 @@ type Down struct {
 	ssrc   uint32
 	rate   int64
 	sound  bool
+	exact  bool
 	writer Writer
 
 	// Guards what follows. It is contended only while feedback is answered.
@@ -101,13 +102,14 @@ type DownConfig struct {
 	Repair uint32 // SSRC of retransmissions; 0: none
 	Writer Writer
 	Blank  []byte // frame to show while there is no picture; nil: none
+	Exact  bool   // sends the layer that it is aimed at, and never another one
 }
 
 // NewDown makes a subscription, which sends nothing until it is added to a
 // track and live.
 func NewDown(cfg DownConfig) *Down {
 	d := &Down{
-		ssrc: cfg.SSRC, rate: int64(cfg.Rate), sound: cfg.Sound, writer: cfg.Writer,
+		ssrc: cfg.SSRC, rate: int64(cfg.Rate), sound: cfg.Sound, exact: cfg.Exact, writer: cfg.Writer,
 		credit: maxCredit, repair: cfg.Repair, repairSeq: uint16(rand.N(1 << 15)), blank: blanker{frame: cfg.Blank},
 	}
 	d.lastOut = 1<<32 | uint64(rand.N(1<<15))
@@ -204,6 +206,18 @@ func (d *Down) leave(s *Source) {
 	}
 }
 
+// abandon stops what is sent of a layer.
+func (d *Down) abandon(l *Layer) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.current == l {
+		d.stop()
+	}
+	if d.wanted == l {
+		d.wanted = nil
+	}
+}
+
 func (d *Down) halt() {
 	d.stop()
 	d.wanted = nil
@@ -268,6 +282,14 @@ func (d *Down) choose(layers []*Layer, now int64) *Layer {
 // live.
 func (d *Down) pick(layers []*Layer, now int64) *Layer {
 	if d.paused {
+		return nil
+	}
+	if d.exact {
+		for _, l := range layers {
+			if l.RID == d.target {
+				return l
+			}
+		}
 		return nil
 	}
 	var best *Layer

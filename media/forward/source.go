@@ -21,8 +21,17 @@ type Source struct {
 	clock *Clock
 	track atomic.Pointer[Track]
 
-	mu     sync.Mutex
-	layers []*Layer // in the order they were described
+	mu      sync.Mutex
+	layers  []*Layer // in the order they were described
+	offered []Offer  // lowest first
+}
+
+// Offer is a layer that can be had, whether or not it comes in now: that of a source
+// which sends only the layers that are wanted.
+type Offer struct {
+	RID           string
+	Width, Height int // pixels; 0: not known
+	Bitrate       int // bit/s; 0: not known
 }
 
 // NewSource makes a source without layers. Sources of one connection share a
@@ -43,6 +52,39 @@ func (s *Source) Add(spec Spec) *Layer {
 	s.layers[at] = l
 	return l
 }
+
+// Remove takes a layer away that does not come in any more.
+func (s *Source) Remove(rid string, now int64) {
+	s.mu.Lock()
+	at := slices.IndexFunc(s.layers, func(o *Layer) bool { return o.RID == rid })
+	if at < 0 {
+		s.mu.Unlock()
+		return
+	}
+	gone := s.layers[at]
+	s.layers = slices.Delete(slices.Clone(s.layers), at, at+1)
+	s.mu.Unlock()
+	if t := s.track.Load(); t != nil {
+		t.abandon(gone, now)
+	}
+}
+
+// Offer says which layers can be had, lowest first.
+func (s *Source) Offer(all []Offer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.offered = all
+}
+
+// Offered returns what can be had, nil if nobody said so.
+func (s *Source) Offered() []Offer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.offered
+}
+
+// Upstream returns the connection that the source's packets come from.
+func (s *Source) Upstream() Upstream { return s.up }
 
 // Layers returns the layers that have begun, lowest first.
 func (s *Source) Layers() []*Layer {
@@ -87,8 +129,8 @@ func (s *Source) Feeding() bool {
 	return now == s || now != nil && len(now.Layers()) == 0
 }
 
-// forget makes nobody begin with what has come so far.
-func (s *Source) forget() {
+// Forget makes nobody begin with what has come so far.
+func (s *Source) Forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.layers {

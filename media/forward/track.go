@@ -70,7 +70,7 @@ func (t *Track) Gate(open bool, now int64) {
 	s := t.source
 	t.mu.Unlock()
 	if open && s != nil {
-		s.forget() // what was behind the gate is not shown afterwards
+		s.Forget() // what was behind the gate is not shown afterwards
 	}
 	t.Update(now)
 }
@@ -93,6 +93,42 @@ func (t *Track) Layers() []*Layer {
 		return s.Layers()
 	}
 	return nil
+}
+
+// Choice is a layer that a subscription can have.
+type Choice struct {
+	RID     string
+	Bitrate int   // bit/s; 0: not known
+	Last    int64 // when its last packet came
+}
+
+// Choices returns what subscriptions can have, lowest first: what comes in, or where
+// the source says so, what it could send.
+func (t *Track) Choices(now int64) (all []Choice) {
+	s := t.Source()
+	if s == nil {
+		return nil
+	}
+	for _, o := range s.Offered() {
+		all = append(all, Choice{RID: o.RID, Bitrate: o.Bitrate, Last: now})
+	}
+	if len(all) > 0 {
+		return all
+	}
+	for _, l := range s.Layers() {
+		all = append(all, Choice{RID: l.RID, Bitrate: l.Bitrate(), Last: l.Last()})
+	}
+	return all
+}
+
+// abandon ends what is sent of a layer that is no more, and chooses anew.
+func (t *Track) abandon(l *Layer, now int64) {
+	t.mu.Lock()
+	for _, d := range t.downs {
+		d.abandon(l)
+	}
+	t.mu.Unlock()
+	t.Update(now)
 }
 
 // Open reports whether the gate is open.

@@ -32,9 +32,27 @@ func (h Handshake) Keys() (client, server Keys, err error) {
 	if key == 0 || len(h.Master) == 0 {
 		return client, server, ErrProfile
 	}
-	seed := append([]byte("EXTRACTOR-dtls_srtp"), h.Client[:]...)
+	seed := append([]byte(Exporter), h.Client[:]...)
 	seed = append(seed, h.Random[:]...)
-	b := expand(h.hash(), h.Master, seed, 2*(key+salt))
+	return h.Profile.Split(expand(h.hash(), h.Master, seed, 2*(key+salt)))
+}
+
+// Exporter is the label of what Split takes (RFC 5764, 4.2).
+const Exporter = "EXTRACTOR-dtls_srtp"
+
+// Exported is how much Split takes, in bytes; 0: the profile is not implemented.
+func (p Profile) Exported() int {
+	key, salt := p.keys()
+	return 2 * (key + salt)
+}
+
+// Split makes the keys that the client and the server of a handshake send with of
+// what it has exported (RFC 5764, 4.2).
+func (p Profile) Split(b []byte) (client, server Keys, err error) {
+	key, salt := p.keys()
+	if key == 0 || len(b) != p.Exported() {
+		return client, server, ErrProfile
+	}
 	take := func(n int) (part []byte) {
 		part, b = b[:n:n], b[n:]
 		return part

@@ -20,7 +20,7 @@ const (
 	Window = 1024
 	// rtcpWindow is the same of RTCP.
 	rtcpWindow = 64
-	// MaxStreams is how many SSRCs may come in.
+	// MaxStreams is how many SSRCs may come in, unless Receiver.Allow says more.
 	MaxStreams = 256
 )
 
@@ -34,6 +34,7 @@ type Receiver struct {
 	streams  map[uint32]*receiveStream
 	controls map[uint32]*controlStream
 	last     *receiveStream
+	most     int // SSRCs
 }
 
 // receiveStream is what is remembered of an SSRC.
@@ -50,7 +51,7 @@ type controlStream struct {
 
 // NewReceiver takes the keys of the direction that the other side sends in.
 func NewReceiver(p Profile, k Keys) (*Receiver, error) {
-	r := &Receiver{profile: p, streams: map[uint32]*receiveStream{}, controls: map[uint32]*controlStream{}}
+	r := &Receiver{profile: p, most: MaxStreams, streams: map[uint32]*receiveStream{}, controls: map[uint32]*controlStream{}}
 	var err error
 	if r.keys.rtp, err = newSession(p, k, 0); err != nil {
 		return nil, err
@@ -60,6 +61,19 @@ func NewReceiver(p Profile, k Keys) (*Receiver, error) {
 	}
 	r.rtp, r.rtcp = newCoder(&r.keys.rtp), newCoder(&r.keys.rtcp)
 	return r, nil
+}
+
+// Allow says how many SSRCs may come in.
+func (r *Receiver) Allow(streams int) { r.most = streams }
+
+// Forget makes room for another SSRC than one that is not taken any more. What comes
+// of it again is taken for new.
+func (r *Receiver) Forget(ssrc uint32) {
+	delete(r.streams, ssrc)
+	delete(r.controls, ssrc)
+	if r.last != nil && r.last.ssrc == ssrc {
+		r.last = nil
+	}
 }
 
 // headerSize returns the length of the part of an RTP packet that is not
@@ -95,7 +109,7 @@ func (r *Receiver) Open(b []byte) ([]byte, error) {
 		s = r.streams[ssrc]
 	}
 	index := uint64(seq)
-	if s == nil && len(r.streams) == MaxStreams {
+	if s == nil && len(r.streams) >= r.most {
 		return nil, ErrTooMany
 	}
 	if s != nil {
@@ -156,7 +170,7 @@ func (r *Receiver) OpenRTCP(b []byte) ([]byte, error) {
 	ssrc := binary.BigEndian.Uint32(b[4:])
 	s := r.controls[ssrc]
 	switch {
-	case s == nil && len(r.controls) == MaxStreams:
+	case s == nil && len(r.controls) >= r.most:
 		return nil, ErrTooMany
 	case s == nil || index > s.high:
 	case s.high-index >= rtcpWindow:

@@ -38,7 +38,7 @@ func NewSender(p Profile, k Keys) (*Sender, error) {
 // Overhead is by how much an RTP packet grows, in bytes.
 func (s *Sender) Overhead() int { return s.profile.Overhead() }
 
-// Stream returns the state of an SSRC. There is one of each for ever, because a
+// Stream returns the state of an SSRC. There is one of each until it is retired, because a
 // key and a number may never be used for two packets.
 func (s *Sender) Stream(ssrc uint32) *SendStream {
 	s.mu.Lock()
@@ -49,6 +49,14 @@ func (s *Sender) Stream(ssrc uint32) *SendStream {
 		s.streams[ssrc] = t
 	}
 	return t
+}
+
+// Retire forgets an SSRC that will never be sent with again under these keys. Whoever
+// calls it sees to that.
+func (s *Sender) Retire(ssrc uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.streams, ssrc)
 }
 
 // SendStream is one SSRC. One goroutine at a time uses it.

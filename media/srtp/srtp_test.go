@@ -294,3 +294,26 @@ func BenchmarkSeal(b *testing.B) {
 		})
 	}
 }
+
+// A relay has more streams than a client, and forgets those that are over.
+func TestStreamsAreForgotten(t *testing.T) {
+	each(t, func(t *testing.T, s *Sender, r *Receiver) {
+		r.Allow(1)
+		first := send(s, 1, 1, "a")
+		again := bytes.Clone(first)
+		if _, err := r.Open(first); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Open(send(s, 2, 1, "b")); !errors.Is(err, ErrTooMany) {
+			t.Error("a stream too many:", err)
+		}
+		if _, err := r.Open(again); !errors.Is(err, ErrReplayed) {
+			t.Error("a packet came twice:", err)
+		}
+		r.Forget(1)
+		s.Retire(1)
+		if _, err := r.Open(send(s, 2, 2, "b")); err != nil {
+			t.Error("another stream:", err)
+		}
+	})
+}
