@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"runtime"
@@ -51,10 +52,12 @@ type Engine struct {
 	rooms    sync.Pool // of *[]byte, for packets that are sent at once
 
 	allocator *layer.Allocator
+	wished    chan struct{} // something else is wanted of other nodes; capacity 1
 
 	mu     sync.Mutex // guards what follows
 	closed bool
 	peers  map[*peer]bool
+	relays map[*Relay]bool
 	cert   *webrtc.Certificate
 	net    *stdnet.Net // interfaces of the machine …
 	netAt  int64       // … as they were at that time
@@ -70,6 +73,7 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e := &Engine{
 		cfg: cfg, log: cfg.Log, begin: time.Now(), quit: make(chan struct{}), peers: map[*peer]bool{},
+		relays: map[*Relay]bool{}, wished: make(chan struct{}, 1),
 		blank: forward.Black(160, 90), allocator: layer.New(layer.Config{}),
 	}
 	if e.log == nil {
@@ -188,9 +192,12 @@ func (e *Engine) NewPeer(ctx context.Context, cfg bridge.PeerConfig) (bridge.Pee
 
 // publish makes the ticker's list of peers anew. The lock is held.
 func (e *Engine) publish() {
-	list := make([]*peer, 0, len(e.peers))
+	list := make([]*peer, 0, len(e.peers)+len(e.relays))
 	for p := range e.peers {
 		list = append(list, p)
+	}
+	for r := range e.relays {
+		list = append(list, r.p)
 	}
 	e.snapshot.Store(&list)
 }
@@ -228,9 +235,13 @@ func (e *Engine) Close() error {
 	for p := range e.peers {
 		peers = append(peers, p)
 	}
+	relays := slices.Collect(maps.Keys(e.relays))
 	e.mu.Unlock()
 	close(e.quit)
 	var wg sync.WaitGroup
+	for _, r := range relays {
+		wg.Go(func() { _ = r.Close() })
+	}
 	for chunk := range slices.Chunk(peers, max(1, (len(peers)+closers-1)/closers)) {
 		wg.Go(func() {
 			for _, p := range chunk {

@@ -157,7 +157,7 @@ func (s *sink) resolve(r *routes, h *forward.Header) bool {
 		return false
 	}
 	same := s.route != nil && s.route.in == route.in
-	rid := ""
+	rid := route.rid
 	if route.simulcast {
 		if rid = ridOf(r, route, h); rid == "" && same {
 			rid = s.rid // said once, in the packets of an earlier negotiation

@@ -166,7 +166,7 @@ func (in *incoming) layer(r *route, rid string, ssrc uint32, format int, now int
 	}
 	f := &formats[format]
 	s := &stream{Layer: in.source.Add(forward.Spec{
-		RID: rid, Codec: f.codec, Format: format, Rate: f.rate, SSRC: ssrc, Repair: r.nack && in.kind == video,
+		RID: rid, Codec: f.codec, Format: format, Rate: f.rate, SSRC: ssrc, Repair: r.nack && (in.kind == video || r.sound),
 	})}
 	list = slices.Clone(list)
 	if i >= 0 {
@@ -176,6 +176,20 @@ func (in *incoming) layer(r *route, rid string, ssrc uint32, format int, now int
 	}
 	in.layers.Store(&list)
 	return s
+}
+
+// drop forgets a layer that does not come any more. The peer's arriving is held.
+func (in *incoming) drop(rid string, now int64) {
+	list := slices.DeleteFunc(slices.Clone(*in.layers.Load()), func(s *stream) bool { return s.RID == rid })
+	in.layers.Store(&list)
+	in.source.Remove(rid, now)
+}
+
+// talks reports whether somebody is heard talking.
+func (in *incoming) talks() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.meter != nil && in.meter.Talking()
 }
 
 // repaired returns the layer whose retransmissions an SSRC carries.

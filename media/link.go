@@ -38,9 +38,10 @@ type link struct {
 
 // remote is where packets go.
 type remote struct {
-	udp  *port.Target
-	path *tcpPath // nil: by UDP
-	addr net.Addr // on the path
+	udp  *port.Target // nil: not by the port
+	path *tcpPath     // nil: not by TCP
+	addr net.Addr     // on the path
+	conn net.Conn     // of a relay through the portable engine
 }
 
 // begin makes a link follow the peer's transports.
@@ -61,10 +62,28 @@ func (l *link) connect() {
 		l.p.log.Warn("media goes through the portable engine", "err", err)
 		return
 	}
+	l.start(send, receive)
+}
+
+// start takes over what the two ends of SRTP are for.
+func (l *link) start(send *srtp.Sender, receive *srtp.Receiver) {
 	l.p.arriving.Lock()
 	l.receive, l.sinks = receive, map[uint32]*sink{}
 	l.p.arriving.Unlock()
 	l.send.Store(send)
+}
+
+// forget makes room for another SSRC that comes in.
+func (l *link) forget(ssrc uint32) {
+	l.p.arriving.Lock()
+	defer l.p.arriving.Unlock()
+	if l.receive != nil {
+		l.receive.Forget(ssrc)
+	}
+	delete(l.sinks, ssrc)
+	if l.last != nil && l.last.ssrc == ssrc {
+		l.last = nil
+	}
 }
 
 // close ends it. Afterwards no packet is being handled any more.
@@ -151,7 +170,7 @@ func (l *link) media(b []byte, now int64, out *port.Batch) {
 	if s == nil || s.ssrc != h.SSRC {
 		if s = l.sinks[h.SSRC]; s == nil {
 			s = &sink{p: l.p, ssrc: h.SSRC}
-			l.sinks[h.SSRC] = s // no more than srtp.MaxStreams
+			l.sinks[h.SSRC] = s // no more than the receiver allows
 		}
 		l.last = s
 	}
@@ -202,6 +221,9 @@ func (l *link) write(b []byte, to *remote, out *port.Batch, flow *port.Flow) err
 	switch {
 	case to.path != nil:
 		_, err := to.path.WriteTo(b, to.addr)
+		return err
+	case to.conn != nil:
+		_, err := to.conn.Write(b)
 		return err
 	case out != nil:
 		out.Add(b, to.udp, flow)

@@ -37,7 +37,7 @@ func newOutgoing(p *peer, kind webrtc.RTPCodecType, s *send) *outgoing {
 // begin makes the stream with the SSRCs that Pion has chosen, for packets and for
 // retransmissions, of which there may be none.
 func (o *outgoing) begin(ssrc, repair uint32) {
-	cfg := forward.DownConfig{SSRC: ssrc, Rate: 48000, Sound: o.kind == audio, Writer: &o.writer}
+	cfg := forward.DownConfig{SSRC: ssrc, Rate: 48000, Sound: o.kind == audio, Writer: &o.writer, Exact: o.p.relay != nil}
 	if o.kind == video {
 		cfg.Rate, cfg.Repair, o.repair = 90000, repair, repair
 		if o.p.cfg.Placeholder {
@@ -62,6 +62,7 @@ func (o *outgoing) join(t *forward.Track, now int64) {
 	o.part()
 	o.track, o.missed = t, false
 	t.Add(o.down, now)
+	o.p.e.nudge()
 }
 
 // part sends nothing any more.
@@ -69,6 +70,7 @@ func (o *outgoing) part() {
 	if o.track != nil {
 		o.track.Remove(o.down)
 		o.track = nil
+		o.p.e.nudge()
 	}
 }
 
@@ -78,6 +80,7 @@ func (o *outgoing) live(up bool, now int64) {
 		return
 	}
 	o.up = up
+	o.p.e.nudge()
 	o.down.SetLive(up)
 	if o.track != nil {
 		o.track.Update(now)

@@ -29,6 +29,7 @@ type peer struct {
 	done chan struct{} // closed after Close
 
 	link      *link      // nil: all is Pion's
+	relay     *Relay     // not nil: it has no PeerConnection, and no lines
 	arriving  sync.Mutex // one packet comes in at a time; contended only while keys are made
 	clock     forward.Clock
 	routes    atomic.Pointer[routes]
@@ -255,7 +256,7 @@ func (p *peer) writeRTCP(packets ...rtcp.Packet) {
 	case !p.connected.Load():
 	case p.link.up():
 		p.link.writeRTCP(packets)
-	default:
+	case p.pc != nil:
 		_ = p.pc.WriteRTCP(packets)
 	}
 }

@@ -90,8 +90,8 @@ func (p *peer) allocate(now int64) {
 		o.check(l.send)
 		o.sub.Audio, o.sub.Wish = l.kind == audio, l.send.wish
 		o.sub.Layers = o.sub.Layers[:0]
-		for _, in := range o.track.Layers() {
-			o.sub.Layers = append(o.sub.Layers, layer.Layer{RID: in.RID, Bitrate: in.Bitrate(), Last: time.Duration(in.Last())})
+		for _, c := range o.track.Choices(now) {
+			o.sub.Layers = append(o.sub.Layers, layer.Layer{RID: c.RID, Bitrate: c.Bitrate, Last: time.Duration(c.Last)})
 		}
 		subs, outs = append(subs, &o.sub), append(outs, o)
 	}
@@ -129,5 +129,6 @@ func (o *outgoing) aim(now int64) {
 	}
 	if o.down.Aim(rid, paused) {
 		o.track.Update(now)
+		o.p.e.nudge()
 	}
 }

@@ -21,8 +21,10 @@ type routes struct {
 type route struct {
 	in        *incoming
 	payloads  [128]payload
-	level     uint8 // header extension id
-	simulcast bool  // layers are told apart by rid
+	level     uint8  // header extension id
+	rid       string // the only layer of a relay's
+	sound     bool   // what is lost of sound is repeated, too
+	simulcast bool   // layers are told apart by rid
 	rids      []string
 	declared  []uint32 // SSRCs in the description
 	nack, pli bool

@@ -163,7 +163,9 @@ type StreamStats struct {
 func (e *Engine) PeerStats() []PeerStats {
 	var all []PeerStats
 	for _, p := range *e.snapshot.Load() {
-		all = append(all, p.stats())
+		if p.relay == nil {
+			all = append(all, p.stats())
+		}
 	}
 	return all
 }

@@ -91,7 +91,7 @@ func (w *rtpWriter) seal(p *forward.Packet) error {
 		return forward.ErrCongested // the frame is damaged
 	}
 	out, _ := p.Out.(*port.Batch)
-	if to.path != nil {
+	if to.udp == nil {
 		out = nil
 	}
 	var room []byte
