@@ -14,6 +14,10 @@ func (h *Host) Serve(ctx context.Context, first *link.Envelope, s *link.Stream) 
 		h.host(ctx, a, s)
 		return
 	}
+	if relays := h.relays.Load(); relays != nil && isRelay(first.Body) {
+		(*relays).Serve(ctx, first, s)
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, joinTime)
 	defer cancel()
 	answer, err := h.reply(ctx, s.Peer, first.Body)
@@ -41,6 +45,7 @@ func answers() map[reflect.Type]answerer {
 		reflect.TypeFor[link.LookUp]():    on((*Host).answerLookUp),
 		reflect.TypeFor[link.ListRooms](): on((*Host).answerList),
 		reflect.TypeFor[link.Drain]():     on((*Host).answerDrain),
+		reflect.TypeFor[link.Place]():     on((*Host).answerPlace),
 	}
 }
 

@@ -38,6 +38,7 @@ type guests struct {
 type guest struct {
 	bridge.Link
 	out *bridge.Outbox
+	id  bridge.ParticipantID
 }
 
 // replay is what a node was answered last in a room, whatever the stream. A command
@@ -135,7 +136,7 @@ func (g *guests) attach(ctx context.Context, a link.Attach) (link.Attached, erro
 	attached := link.Attached{State: &state, Taken: make([]bool, len(links))}
 	for i, l := range links {
 		if attached.Taken[i] = l != nil; l != nil {
-			g.seats[a.Claims[i].Seat] = guest{l, outs[i]}
+			g.seats[a.Claims[i].Seat] = guest{l, outs[i], a.Claims[i].Member.Participant.ID}
 		}
 	}
 	return attached, nil
@@ -277,7 +278,7 @@ func (g *guests) join(ctx context.Context, e *link.Envelope, req bridge.JoinRequ
 	g.mu.Lock()
 	late := g.over
 	if !late {
-		g.seats[e.Seat] = guest{in, out}
+		g.seats[e.Seat] = guest{in, out, at.Self.ID}
 	}
 	g.mu.Unlock()
 	if late {

@@ -73,6 +73,7 @@ type Host struct {
 	reborn  atomic.Uint64
 	yielded atomic.Uint64
 	lagged  atomic.Uint64
+	relays  atomic.Pointer[link.Handler] // nil: there are none
 
 	mu       sync.Mutex
 	draining bool

@@ -15,6 +15,7 @@ func TestImports(t *testing.T) {
 	}{
 		root:                  {[]string{"dragoman/bridge", root + "/link", "github.com/hashicorp/memberlist"}, "a cluster joins rooms, gossip and links; it knows no dialect and no media"},
 		root + "/link":        {[]string{"dragoman/bridge", "google.golang.org/grpc"}, "a link carries commands and events between nodes"},
+		root + "/relay":       {[]string{"dragoman/bridge", root + "/link", "dragoman/media", "dragoman/media/forward"}, "relays join the media engines of nodes; they know no dialect, and of the cluster what they say themselves"},
 		root + "/clustertest": {[]string{"dragoman/bridge", root, root + "/link", "github.com/hashicorp/memberlist"}, "tests of dialects use it, so it may drag in nothing but the cluster"},
 	}
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, root+"/...").Output()

@@ -85,9 +85,10 @@ func (s *Stream) Recv() (*Envelope, error) {
 // Close ends the stream at once, for both ends.
 func (s *Stream) Close() { s.end() }
 
-// finish lets what was sent arrive, and then ends the stream.
+// finish lets what was sent arrive, and then ends the stream. One that is closed already
+// may still be read by somebody, and two cannot.
 func (s *Stream) finish() {
-	if s.half != nil && s.half() == nil {
+	if s.ctx.Err() == nil && s.half != nil && s.half() == nil {
 		for b := []byte(nil); s.raw.RecvMsg(&b) == nil; b = nil {
 		}
 	}

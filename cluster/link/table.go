@@ -76,6 +76,77 @@ type (
 	Drain struct{ On bool }
 )
 
+// Relays of media between two nodes. RelayEnd and RelayBye are questions, the others go
+// over a stream from the node that wants media to the one that has it.
+type (
+	// RelayEnd tells what the other end of a relay has to know to reach this one. The
+	// answer is a RelayEnd. Exists: the asked node opens one itself.
+	RelayEnd struct {
+		Relay       uint64 // which, among those of these two nodes
+		Ufrag       string
+		Password    bridge.Secret
+		Candidates  []string
+		Fingerprint string
+	}
+	// RelayBye says that an end of a relay is closed. No answer but an error.
+	RelayBye struct{ Relay uint64 }
+	// RelayPull says what is wanted, and what is not any more. The first of a stream is
+	// all that is wanted: what was asked for before and is not in it is not wanted.
+	RelayPull struct {
+		Relay   uint64
+		Watch   []RelayWatch           // publications to be told about
+		Take    []RelayTake            // layers to be sent
+		Drop    []uint32               // SSRCs of layers that are not to be sent any more
+		Unwatch []bridge.PublicationID // and all their layers
+	}
+	// RelayWatch is a publication of a room.
+	RelayWatch struct {
+		Room bridge.RoomID
+		ID   bridge.PublicationID
+	}
+	// RelayTake is a layer, and the SSRC that it is to have.
+	RelayTake struct {
+		ID    bridge.PublicationID
+		Track bridge.Track
+		RID   string
+		SSRC  uint32
+	}
+	// RelayOffers tells what there is of publications that are watched, when it has
+	// changed, and which layers are not sent.
+	RelayOffers struct {
+		Of      []RelayOffer
+		Refused []uint32
+	}
+	// RelayOffer is what a node has of a publication.
+	RelayOffer struct {
+		ID        bridge.PublicationID
+		Here      bool // a client of the node feeds it, and the asking node may have it
+		Talking   bool
+		Open      bool // the gate of its sound
+		OpenVideo bool
+		Sound     bool
+		Layers    []RelayLayer // of its video, lowest first
+	}
+	// RelayLayer is a layer that can be had.
+	RelayLayer struct {
+		RID           string
+		Width, Height int
+		Bitrate       int // bit/s
+	}
+	// Place asks the owner of a room on which nodes streams come from, and whether a
+	// node has a seat that may receive them. The answer is Placed.
+	Place struct {
+		Room bridge.RoomID
+		Pubs []bridge.PublicationID
+		Node bridge.NodeID
+	}
+	// Placed tells them, in the order of Pubs; empty: not known.
+	Placed struct {
+		At   []bridge.NodeID
+		Sits bool
+	}
+)
+
 // A stream of one edge to one room.
 type (
 	// Attach begins it. Claims are the seats that the edge has already; Was is what
@@ -136,6 +207,12 @@ func messages() []any {
 		ListRooms{},
 		Listed{},
 		Drain{},
+		RelayEnd{},
+		RelayBye{},
+		RelayPull{},
+		RelayOffers{},
+		Place{},
+		Placed{},
 		Attach{},
 		Attached{},
 		Join{},
