@@ -191,38 +191,35 @@ func (r *Relays) bye(l *lane) {
 // tidy closes lanes that nothing goes over, or whose node does not answer.
 func (r *Relays) tidy(now time.Time) {
 	r.mu.Lock()
-	var over []*lane
-	for _, l := range r.lanes {
-		if !l.up() {
-			continue
-		}
-		if s := l.relay.Stats(); len(s.Takes)+len(s.Serves) > 0 {
-			l.used = now
-		}
-		switch {
-		case r.cfg.Cluster.Usable(l.node):
-			l.deaf = time.Time{}
-		case l.deaf.IsZero():
-			l.deaf = now
-		}
-		if now.Sub(l.used) > idleTime || !l.deaf.IsZero() && now.Sub(l.deaf) > deafTime {
-			over = append(over, l)
-			delete(r.lanes, l.node)
-		}
-	}
-	if r.ctx.Err() == nil {
-		for _, l := range over {
+	lanes := slices.Collect(maps.Values(r.lanes))
+	r.mu.Unlock()
+	for _, l := range lanes {
+		asked := l.serve.tidy(now)
+		if l.up() && r.worn(l, asked, now) {
+			r.remove(l)
 			r.tasks.Go(func() {
 				r.bye(l)
 				r.end(l)
 			})
 		}
 	}
-	lanes := slices.Collect(maps.Values(r.lanes))
-	r.mu.Unlock()
-	for _, l := range lanes {
-		l.serve.tidy(now)
+}
+
+// worn reports whether a lane is of no use any more. Asked says that the node at its
+// other end asks for something.
+func (r *Relays) worn(l *lane, asked bool, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if asked || r.pullers[l.node] != nil {
+		l.used = now
 	}
+	switch {
+	case r.cfg.Cluster.Usable(l.node):
+		l.deaf = time.Time{}
+	case l.deaf.IsZero():
+		l.deaf = now
+	}
+	return now.Sub(l.used) > idleTime || !l.deaf.IsZero() && now.Sub(l.deaf) > deafTime
 }
 
 // Serve implements link.Handler: what other nodes want of this one.

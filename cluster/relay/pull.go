@@ -122,6 +122,7 @@ func (p *puller) session() error {
 	}
 	if p.lane != l {
 		p.lane, p.of = l, map[bridge.PublicationID]*pulled{} // what came over another one has ended
+		p.talk(nil)
 	}
 	defer context.AfterFunc(l.ctx, cancel)()
 	s, err := p.r.cfg.Cluster.Open(ctx, p.node)
@@ -318,10 +319,14 @@ func (p *puller) hear(o link.RelayOffers) {
 			talking = append(talking, id)
 		}
 	}
-	p.mu.Lock()
-	p.talking = talking
-	p.mu.Unlock()
+	p.talk(talking)
 	p.r.nudge()
+}
+
+func (p *puller) talk(who []bridge.PublicationID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.talking = who
 }
 
 func offered(o link.RelayOffer) media.RelayOffer {

@@ -72,7 +72,7 @@ type Config struct {
 // The times of relays (federation-and-cluster.md 7).
 const (
 	lingerTime = 2 * time.Second  // what nobody wants any more goes on for that, as views switch
-	idleTime   = 30 * time.Second // a lane without tracks
+	idleTime   = 30 * time.Second // a lane over which nobody asks for anything
 	lostTime   = 5 * time.Second  // tracks are served on while nobody asks, for one who comes back
 	deafTime   = 10 * time.Second // a lane to a node that does not answer, though media comes
 	openTime   = 5 * time.Second  // to open a lane

@@ -138,7 +138,7 @@ func TestDeaths(t *testing.T) {
 	v.sees(cam.pub, 15)
 	opened := b.relays.Stats().Opened
 	w.nodes[2].down()
-	w.until("the room elsewhere", func() bool { return a.Host.Stats().Owned+b.Host.Stats().Owned == 1 })
+	w.until("the room elsewhere", func() bool { return a.Stats().Owned+b.Stats().Owned == 1 })
 	frames := v.video(cam.pub).Frames
 	v.sees(cam.pub, 90)
 	if s := v.video(cam.pub); frames == 0 || s.Lost == 0 && s.Broken+s.Undecodable > 0 {
@@ -152,6 +152,31 @@ func TestDeaths(t *testing.T) {
 
 	a.down()
 	w.until("the end of what came", func() bool { s := b.relays.Stats(); return s.Lanes == 0 && s.Taken == 0 })
+}
+
+// A node that forgets all about relays is asked again, and again until it answers.
+func TestPulledAgain(t *testing.T) {
+	w := newWorld(t, 2)
+	a, b := w.nodes[0], w.nodes[1]
+	room := w.room(1)
+	cam := w.publish(0, room, mediatest.Config{})
+	v := w.watch(1, room, cam.pub)
+	v.sees(cam.pub, 10)
+	a.relays.Close()
+	w.until("the end", func() bool { return b.relays.Stats().Lanes == 0 })
+	w.must(v.far.WaitSilence(w.ctx, cam.pub.String(), 300*time.Millisecond))
+	w.until("attempts", func() bool { return b.relays.Stats().Failed > 0 })
+	again, err := relay.Start(relay.Config{Settings: relay.DefaultSettings(), Cluster: a, Media: a.engine})
+	w.must(err)
+	t.Cleanup(again.Close)
+	v.sees(cam.pub, 30)
+	v.hears(cam.pub)
+	if s := v.video(cam.pub); s.Lost == 0 && s.Broken+s.Undecodable > 0 {
+		t.Errorf("damaged on the way: %+v", s)
+	}
+	if s := b.relays.Stats(); s.Opened != 2 || s.PacketsIn == 0 {
+		t.Errorf("b: %+v", s)
+	}
 }
 
 // byHand is a node that asks another one for media by itself.

@@ -288,16 +288,18 @@ func same(a, b link.RelayOffer, soon bool) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// tidy ends what is served while nobody has asked for too long.
-func (s *server) tidy(now time.Time) {
+// tidy ends what is served while nobody has asked for too long. It reports whether the
+// node asks for anything.
+func (s *server) tidy(now time.Time) (asked bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.left.IsZero() || now.Sub(s.left) < lostTime {
-		return
+		return len(s.watches) > 0
 	}
 	for ssrc := range s.serves {
 		s.drop(ssrc)
 	}
 	clear(s.watches)
 	clear(s.rooms)
+	return false
 }

@@ -59,7 +59,7 @@ func newWorld(t *testing.T, nodes int, change ...func(*relay.Settings, *media.Co
 		w.add(dir, string(rune('a'+i)), change)
 	}
 	for _, n := range w.nodes {
-		w.until("links", func() bool { return n.Host.Stats().Links.Usable == nodes-1 })
+		w.until("links", func() bool { return n.Stats().Links.Usable == nodes-1 })
 	}
 	return w
 }
