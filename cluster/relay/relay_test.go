@@ -26,7 +26,12 @@ func TestOncePerLink(t *testing.T) {
 			t.Fatalf("something crosses though nobody looks: %+v", s)
 		}
 	}
-	viewers := []*client{w.watch(1, room, cam.pub), w.watch(1, room, cam.pub), w.watch(1, room, cam.pub), w.watch(2, room, cam.pub)}
+	first := w.join(1, room, mediatest.Config{}, bridge.PeerOptions{})
+	asked := time.Now()
+	first.send(cam.pub)
+	first.sees(cam.pub, 1)
+	t.Logf("the first picture comes %v after it was asked for, with ICE and DTLS of client and lane", time.Since(asked))
+	viewers := []*client{first, w.watch(1, room, cam.pub), w.watch(1, room, cam.pub), w.watch(2, room, cam.pub)}
 	for _, v := range viewers {
 		v.sees(cam.pub, 30)
 		v.hears(cam.pub)
