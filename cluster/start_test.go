@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"encoding/base64"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -111,5 +112,30 @@ func TestSettings(t *testing.T) {
 	}
 	if s := settings(t, "a"); !s.Enabled() || s.Check() != nil {
 		t.Errorf("%+v: %v", s, s.Check())
+	}
+}
+
+// TestAdvertise: others are told an address, also where the settings have a name.
+func TestAdvertise(t *testing.T) {
+	defer goleak.VerifyNone(t, lastProbe())
+	local := bridge.NewLocal(bridge.LocalConfig{})
+	defer local.Close(t.Context())
+	for advertise, want := range map[string]string{"localhost:7946": "127.0.0.1", "192.0.2.7:1": "192.0.2.7", "no-such-host.invalid:1": ""} {
+		s := settings(t, "a")
+		s.Advertise = advertise
+		n, err := cluster.Start(s, cluster.Parts{Local: local})
+		if err != nil {
+			if want != "" {
+				t.Errorf("%s: %v", advertise, err)
+			}
+			continue
+		}
+		got, _, _ := net.SplitHostPort(n.Gossip.View().Nodes[0].Gossip) // any port was bound, so that is told
+		if want == "" || got != want && got != "::1" {
+			t.Errorf("%s: others are told %s", advertise, got)
+		}
+		if err := n.Leave(t.Context()); err != nil {
+			t.Error(err)
+		}
 	}
 }
