@@ -12,7 +12,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 UNIT    := $(shell $(GO) list ./... 2>/dev/null | grep -v /e2e)
 FAST    := $(shell $(GO) list ./... 2>/dev/null | grep -v -e /e2e/browser)
 
-.PHONY: run build test test-fast bench profile lint fmt fuzz demo chromium postgresql clean help
+.PHONY: run cluster build test test-fast bench profile lint fmt fuzz demo chromium postgresql iproute2 clean help
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -20,16 +20,19 @@ help: ## say what there is
 run: build ## start one node on loopback; prints what to open
 	$(BIN) serve --dev
 
+cluster: build ## start three nodes of a cluster on loopback; prints what to open
+	@config/deploy/cluster.sh $(BIN)
+
 build: ## build bin/dragoman
 	@mkdir -p bin
 	$(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o $(BIN) ./cmd/dragoman
 
-test: chromium postgresql ## everything that must hold, with the race detector, a real browser and a real PostgreSQL
+test: chromium postgresql iproute2 ## everything that must hold, with the race detector, a real browser and a real PostgreSQL
 	$(GO) vet ./...
 	$(GO) test -race -timeout 45m $(UNIT)
 	$(GO) test -race -timeout 45m -p 1 ./e2e/...
 
-test-fast: postgresql ## the same without the browser
+test-fast: postgresql iproute2 ## the same without the browser
 	$(GO) test -race -timeout 30m $(FAST)
 
 bench: build $(LIVEKIT) ## measure forwarding beside a LiveKit server, and the parts by themselves (BENCH="--duration 3s" is short)
@@ -66,6 +69,9 @@ chromium:
 
 postgresql: # the server's programs are not on PATH in Debian
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1 || $(call install,postgresql)
+
+iproute2: # networks of their own for nodes that lose sight of each other
+	@command -v ip >/dev/null 2>&1 || $(call install,iproute2)
 
 install = { echo "$(1) is missing: installing Debian's package"; \
 	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1); } \
