@@ -17,6 +17,7 @@ import (
 	"dragoman/bridge"
 	"dragoman/bridge/notify"
 	"dragoman/cluster"
+	"dragoman/cluster/relay"
 	"dragoman/media"
 )
 
@@ -36,6 +37,7 @@ type Config struct {
 	DataDir string
 	Store   Store
 	Cluster cluster.Settings
+	Relay   relay.Settings
 	OIDC    OIDC
 	Mail    notify.Config
 	Limits  Limits
@@ -269,6 +271,7 @@ func Default() Config {
 		Log:     Log{Level: "info", Format: "auto"},
 		Drain:   Drain{Timeout: 30 * time.Minute, Spread: time.Minute},
 		Cluster: cluster.DefaultSettings(),
+		Relay:   relay.DefaultSettings(),
 		OIDC:    OIDC{Skew: time.Minute, Timeout: 5 * time.Second},
 		Mail:    notify.DefaultConfig(),
 		Limits:  Limits{Rooms: 10_000},

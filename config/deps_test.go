@@ -15,7 +15,7 @@ func TestImports(t *testing.T) {
 		t.Fatal(err)
 	}
 	allowed := []string{
-		"dragoman/bridge", "dragoman/bridge/gate", "dragoman/bridge/notify", "dragoman/bridge/store", "dragoman/cluster", "dragoman/media",
+		"dragoman/bridge", "dragoman/bridge/gate", "dragoman/bridge/notify", "dragoman/bridge/store", "dragoman/cluster", "dragoman/cluster/relay", "dragoman/media",
 		"github.com/spf13/pflag", "github.com/spf13/viper", "go.yaml.in/yaml/v3",
 	}
 	for _, path := range strings.Fields(string(out)) {

@@ -24,6 +24,7 @@ func TestReferenceIsCurrent(t *testing.T) {
 	s.parse("../media")
 	s.parse("../bridge/notify")
 	s.parse("../cluster")
+	s.parse("../cluster/relay")
 	s.walk(reflect.TypeFor[Config](), "")
 	for _, e := range all.List() {
 		s.parse("../dialects/" + e.New().Name())

@@ -184,6 +184,7 @@ func (c *Config) checkCluster(p *Problems) {
 		return
 	}
 	p.addEach("cluster", c.Cluster.Check())
+	p.addEach("relay", c.Relay.Check())
 	if c.Store.URL == "" {
 		p.addf("store.url", "is missing: the nodes of a cluster share a database. Set it to postgres://… on all of them; nodes of one machine may share a file, sqlite:/path")
 	}

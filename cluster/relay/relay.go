@@ -15,13 +15,11 @@ import (
 	"dragoman/media"
 )
 
-// Settings are what an operator chooses of relays.
+// Settings are the ways of media between the nodes of a cluster.
 type Settings struct {
-	// Networks whose addresses of this machine other nodes are offered for media, as
-	// "10.0.0.0/8" or one address. Empty: all addresses.
+	// Networks whose addresses of this machine other nodes are offered for media: 10.0.0.0/8, or one address. Empty: all addresses.
 	Networks []string
-	// MaxSpeakers is how many voices of a room are taken from other nodes at once: those
-	// who talk, or talked last. 0: all.
+	// How many voices of a room are taken from other nodes at once: those who talk, or talked last. 0: all.
 	MaxSpeakers int
 }
 

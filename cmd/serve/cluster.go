@@ -8,16 +8,18 @@ import (
 
 	"dragoman/bridge"
 	"dragoman/cluster"
+	"dragoman/cluster/relay"
 	"dragoman/dialects/admin"
+	"dragoman/media"
 )
 
 // lateHost is the rooms that dialects reach: those of this process until the server
 // has started, then those of the cluster, if it is one of a cluster.
 type lateHost struct{ bridge.Host }
 
-// openCluster makes this node one of the cluster that is configured. Relays of media
-// begin here, before the node: others are told of them by cluster.Parts.Media.
-func (s *Server) openCluster() error {
+// openCluster makes this node one of the cluster that is configured, and begins to
+// take media from the others, and to give it.
+func (s *Server) openCluster(e *media.Engine) error {
 	if !s.cfg.Cluster.Enabled() {
 		return nil
 	}
@@ -27,8 +29,13 @@ func (s *Server) openCluster() error {
 	if err != nil {
 		return taken(err, "cluster.bind")
 	}
+	relays, err := relay.Start(relay.Config{Settings: s.cfg.Relay, Cluster: node, Media: e, Log: s.log})
+	if err != nil {
+		node.Close()
+		return err
+	}
 	s.mu.Lock()
-	s.node, s.all.Host = node, node
+	s.node, s.relays, s.all.Host = node, relays, node
 	s.mu.Unlock()
 	s.tasks.Go(func() { s.weigh(node.Gossip) })
 	gossip, link := addresses(node)
@@ -147,6 +154,7 @@ func (s *Server) weigh(g *cluster.Gossip) {
 type clusterStats struct {
 	host   cluster.Stats
 	gossip cluster.GossipStats
+	relays relay.Stats
 }
 
 func (s *Server) clusterStats() (clusterStats, bool) {
@@ -154,7 +162,7 @@ func (s *Server) clusterStats() (clusterStats, bool) {
 	if n == nil {
 		return clusterStats{}, false
 	}
-	return clusterStats{n.Stats(), n.Gossip.Stats()}, true
+	return clusterStats{n.Stats(), n.Gossip.Stats(), s.relays.Stats()}, true // it came with the node
 }
 
 // kept are the rooms of the configuration, for a node of a cluster: one that is empty

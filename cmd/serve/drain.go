@@ -157,6 +157,7 @@ func (s *Server) depart(ctx context.Context) error {
 		all.Go(end)
 	}
 	all.Wait()
+	s.relays.Close()
 	return node.Leave(ctx)
 }
 

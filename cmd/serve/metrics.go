@@ -125,7 +125,7 @@ func oidcMetrics() []metric[gate.OIDCStats] {
 	}
 }
 
-func relayMetrics() []metric[turn.Stats] {
+func turnMetrics() []metric[turn.Stats] {
 	type t = turn.Stats
 	return []metric[t]{
 		newMetric(gauge, "turn_allocations", "Clients that are relayed by TURN.", func(s t) int64 { return s.Open }),
@@ -166,6 +166,18 @@ func clusterMetrics() []metric[clusterStats] {
 		newMetric(counter, "cluster_rooms_reborn_total", "Rooms that were opened anew here because their node was lost, or handed them over.", func(s c) uint64 { return s.host.Reborn }),
 		newMetric(counter, "cluster_rooms_yielded_total", "Rooms that were handed over to other nodes.", func(s c) uint64 { return s.host.Yielded }),
 		newMetric(counter, "cluster_lagged_total", "Streams of nodes that did not read fast enough.", func(s c) uint64 { return s.host.Lagged }),
+		newMetric(gauge, "relay_lanes", "Ways of media to other nodes that are open.", func(s c) int64 { return int64(s.relays.Lanes) }),
+		newMetric(gauge, "relay_layers_taken", "Layers that come from other nodes.", func(s c) int64 { return int64(s.relays.Taken) }),
+		newMetric(gauge, "relay_layers_served", "Layers that go to other nodes.", func(s c) int64 { return int64(s.relays.Served) }),
+		newMetric(counter, "relay_lanes_opened_total", "Ways of media to other nodes that came up.", func(s c) uint64 { return s.relays.Opened }),
+		newMetric(counter, "relay_lanes_lost_total", "Ways of media to other nodes that broke.", func(s c) uint64 { return s.relays.Lost }),
+		newMetric(counter, "relay_lanes_failed_total", "Ways of media to other nodes that did not come up.", func(s c) uint64 { return s.relays.Failed }),
+		newMetric(counter, "relay_layers_asked_total", "Layers that other nodes were asked for.", func(s c) uint64 { return s.relays.Pulled }),
+		newMetric(counter, "relay_layers_refused_total", "Layers that a node was not given, or did not have.", func(s c) uint64 { return s.relays.Refused }),
+		newMetric(counter, "relay_packets_in_total", "Packets of media from other nodes.", func(s c) uint64 { return s.relays.PacketsIn }),
+		newMetric(counter, "relay_packets_out_total", "Packets of media to other nodes.", func(s c) uint64 { return s.relays.PacketsOut }),
+		newMetric(counter, "relay_bytes_in_total", "Bytes of media from other nodes.", func(s c) uint64 { return s.relays.BytesIn }),
+		newMetric(counter, "relay_bytes_out_total", "Bytes of media to other nodes, repairs not counted in.", func(s c) uint64 { return s.relays.BytesOut }),
 	}
 }
 
@@ -199,7 +211,7 @@ type collector struct {
 	brake    []metric[gate.BrakeStats]
 	store    []metric[store.Stats]
 	oidc     []metric[gate.OIDCStats]
-	relay    []metric[turn.Stats]
+	turn     []metric[turn.Stats]
 	mail     []metric[notify.Stats]
 	cluster  []metric[clusterStats]
 	draining metric[bool]
@@ -210,7 +222,7 @@ func newCollector(s *Server) *collector {
 	return &collector{
 		server: s, rooms: roomMetrics(), dialects: dialectMetrics(),
 		media: mediaMetrics(), drops: dropMetrics(), brake: brakeMetrics(),
-		store: storeMetrics(), oidc: oidcMetrics(), relay: relayMetrics(), mail: mailMetrics(), cluster: clusterMetrics(),
+		store: storeMetrics(), oidc: oidcMetrics(), turn: turnMetrics(), mail: mailMetrics(), cluster: clusterMetrics(),
 		draining: newMetric(gauge, "draining", "1 while the server takes no new clients.", func(on bool) int64 {
 			if on {
 				return 1
@@ -242,7 +254,7 @@ func (c *collector) Describe(to chan<- *prometheus.Desc) {
 	for _, m := range c.oidc {
 		to <- m.desc
 	}
-	for _, m := range c.relay {
+	for _, m := range c.turn {
 		to <- m.desc
 	}
 	for _, m := range c.mail {
@@ -274,8 +286,8 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	}
 	db, ok := s.storeStats()
 	sendAll(to, c.store, db, ok)
-	relay, ok := s.relayStats()
-	sendAll(to, c.relay, relay, ok)
+	turned, ok := s.turnStats()
+	sendAll(to, c.turn, turned, ok)
 	mails, ok := s.mailStats()
 	sendAll(to, c.mail, mails, ok)
 	nodes, ok := s.clusterStats()

@@ -17,6 +17,7 @@ import (
 	"dragoman/bridge"
 	"dragoman/bridge/gate"
 	"dragoman/cluster"
+	"dragoman/cluster/relay"
 	"dragoman/config"
 	"dragoman/dialects"
 	"dragoman/dialects/all"
@@ -40,13 +41,14 @@ type Server struct {
 	key      []byte // of ids, tokens and what is stored
 	engine   *media.Engine
 	media    *late
-	relay    *turn.Server // nil: none
+	turn     *turn.Server // nil: none
 	db       *database    // nil: not open
 	stored   *lateStore
 	oidc     *gate.OIDC // nil: no issuer is configured
 	rooms    *bridge.Local
 	all      *lateHost        // as dialects reach rooms
 	node     *cluster.Running // nil: not one of a cluster
+	relays   *relay.Relays    // with the node
 	gate     bridge.Gate
 	brake    *gate.Brake // nil in development mode
 	entries  []all.Entry // those that are switched on
@@ -213,11 +215,11 @@ func (s *Server) open(ctx context.Context) error {
 	s.mu.Lock()
 	s.engine, s.media.Media = engine, engine
 	s.mu.Unlock()
-	if err := s.openRelay(engine); err != nil {
+	if err := s.openTURN(engine); err != nil {
 		return err
 	}
 	s.openMailer()
-	if err := s.openCluster(); err != nil {
+	if err := s.openCluster(engine); err != nil {
 		return err
 	}
 	if err := s.furnish(ctx); err != nil {
@@ -272,8 +274,8 @@ func (s *Server) close() error {
 	if s.mailer != nil {
 		rest = append(rest, s.mailer)
 	}
-	if s.relay != nil {
-		rest = append(rest, s.relay)
+	if s.turn != nil {
+		rest = append(rest, s.turn)
 	}
 	if s.engine != nil {
 		rest = append(rest, s.engine)
@@ -328,8 +330,8 @@ func (s *Server) Ports() Ports {
 	if s.node != nil {
 		p.Gossip, p.Link = addresses(s.node)
 	}
-	if s.relay != nil {
-		udp, tcp, tls := s.relay.Addrs()
+	if s.turn != nil {
+		udp, tcp, tls := s.turn.Addrs()
 		p.TURN = &Relay{text(udp), text(tcp), text(tls)}
 	}
 	return p

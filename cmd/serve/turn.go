@@ -12,8 +12,8 @@ import (
 	"dragoman/media/turn"
 )
 
-// openRelay starts the TURN server that is configured.
-func (s *Server) openRelay(e *media.Engine) error {
+// openTURN starts the TURN server that is configured.
+func (s *Server) openTURN(e *media.Engine) error {
 	c := s.cfg.Media.TURN
 	if !c.On() {
 		return nil
@@ -22,7 +22,7 @@ func (s *Server) openRelay(e *media.Engine) error {
 	if err != nil {
 		return err
 	}
-	relay, err := turn.Start(turn.Config{
+	server, err := turn.Start(turn.Config{
 		UDP: c.UDP, TCP: c.TCP, TLS: c.TLS, Key: cert.config(), Media: e.Told(),
 		Secret: c.Secret, Life: c.Life, Allocations: c.Allocations, Log: s.log,
 	})
@@ -30,10 +30,10 @@ func (s *Server) openRelay(e *media.Engine) error {
 		return taken(err, "media.turn.udp")
 	}
 	s.mu.Lock()
-	s.relay = relay
+	s.turn = server
 	s.mu.Unlock()
-	udp, tcp, tls := relay.Addrs()
-	s.log.Info("TURN relay started", "udp", text(udp), "tcp", text(tcp), "tls", text(tls))
+	udp, tcp, tls := server.Addrs()
+	s.log.Info("TURN server started", "udp", text(udp), "tcp", text(tcp), "tls", text(tls))
 	return nil
 }
 
@@ -49,27 +49,27 @@ func text(a net.Addr) string {
 // of their own.
 func (s *Server) ice() []dialects.ICEServer {
 	s.mu.Lock()
-	relay := s.relay
+	server := s.turn
 	s.mu.Unlock()
-	if relay == nil {
+	if server == nil {
 		return nil
 	}
-	udp, tcp, tls := relay.Addrs()
+	udp, tcp, tls := server.Addrs()
 	var urls []string
 	for _, l := range []struct {
 		at                net.Addr
 		scheme, transport string
 	}{{udp, "turn", "udp"}, {tcp, "turn", "tcp"}, {tls, "turns", "tcp"}} {
 		if l.at != nil {
-			urls = append(urls, l.scheme+":"+s.relayAt(l.at)+"?transport="+l.transport)
+			urls = append(urls, l.scheme+":"+s.turnAt(l.at)+"?transport="+l.transport)
 		}
 	}
-	user, password, life := relay.Credentials(time.Now())
+	user, password, life := server.Credentials(time.Now())
 	return []dialects.ICEServer{{URLs: urls, Username: user, Credential: string(password), TTL: life}}
 }
 
-// relayAt is where clients find a listener of the relay.
-func (s *Server) relayAt(l net.Addr) string {
+// turnAt is where clients find a listener of the TURN server.
+func (s *Server) turnAt(l net.Addr) string {
 	host, port, _ := net.SplitHostPort(reachable(l.String()))
 	switch public, err := url.Parse(s.cfg.HTTP.PublicURL); {
 	case s.cfg.Media.TURN.Host != "":
@@ -86,13 +86,13 @@ func (s *Server) relayAt(l net.Addr) string {
 	return net.JoinHostPort(host, port)
 }
 
-// relayStats returns what the TURN server has counted, if there is one.
-func (s *Server) relayStats() (turn.Stats, bool) {
+// turnStats returns what the TURN server has counted, if there is one.
+func (s *Server) turnStats() (turn.Stats, bool) {
 	s.mu.Lock()
-	relay := s.relay
+	server := s.turn
 	s.mu.Unlock()
-	if relay == nil {
+	if server == nil {
 		return turn.Stats{}, false
 	}
-	return relay.Stats(), true
+	return server.Stats(), true
 }
