@@ -99,7 +99,7 @@ function title(f) {
   if (d.ack !== undefined) return "ack " + d.ack;
   // Documents of Spreed: bare, in an envelope, or below a key of their own name.
   let inner = d.Data || d;
-  if (inner[inner.Type]?.Type === inner.Type) inner = inner[inner.Type];
+  if (inner.Type && inner[inner.Type]?.Type === inner.Type) inner = inner[inner.Type];
   const kind = inner.Type || (d.m ? "m: " + d.m : Object.keys(inner)[0] || "{}");
   const details = [inner.Code, inner.Status?.displayName, inner.Chat?.Message, inner.Talking];
   const detail = details.find((x) => typeof x === "boolean" || typeof x === "string" && x);
