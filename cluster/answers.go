@@ -126,6 +126,11 @@ func (h *Host) answerCreate(ctx context.Context, _ bridge.NodeID, q link.Create)
 
 func (h *Host) answerLookUp(ctx context.Context, _ bridge.NodeID, q link.LookUp) (any, error) {
 	info, err := h.local.Lookup(ctx, q.Room)
+	if bridge.CodeOf(err) == bridge.NotFound {
+		if to, gone := h.gone(q.Room); gone { // the home of the room has not heard of it yet
+			return h.ask(ctx, to.Owner, q)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -356,6 +356,9 @@ func (h *Host) presence(ctx context.Context, room bridge.RoomID, create bool) (*
 	if err != nil {
 		return nil, err
 	}
+	if to, gone := h.movedTo(room, at.Epoch); gone && at.Owner == h.self {
+		at.Owner, at.Epoch = to.Owner, to.Epoch // its home has not heard of it yet
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if p := h.rooms[room]; p != nil {

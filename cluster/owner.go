@@ -85,6 +85,14 @@ func (h *Host) movedTo(room bridge.RoomID, epoch uint64) (link.Holding, bool) {
 	return p.to, ok && sameBirth(epoch, p.was) && epoch >= p.was
 }
 
+// gone returns where a room has gone that ran here, if any did.
+func (h *Host) gone(room bridge.RoomID) (to link.Holding, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p, ok := h.past[room]
+	return p.to, ok
+}
+
 // calm returns when a room that was opened anew here takes commands again.
 func (h *Host) calm(room bridge.RoomID) time.Time {
 	h.mu.Lock()
