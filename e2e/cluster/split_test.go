@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"net/http"
 	"os/exec"
 	"strings"
 	"testing"
@@ -104,6 +105,7 @@ const heals = 15 * time.Second
 // sides go on by themselves, and are one room again after the network is.
 func TestSplit(t *testing.T) {
 	c, w := apart(t)
+	c.nodes[0].do(http.MethodPost, "rooms", map[string]any{"id": "meeting", "keep_chat": 100})
 	people := c.nine("meeting")
 	left, right := people[:6], people[6:]
 	w.cut(2, true)
