@@ -29,6 +29,7 @@ type lane struct {
 	used    time.Time // when there were tracks last
 	deaf    time.Time // since when the node does not answer; zero: it does
 	counted bool      // what has gone over it is in past
+	leaving bool      // it is being closed from here
 }
 
 // up reports whether tracks may go over the lane.
@@ -139,7 +140,7 @@ func (r *Relays) settle(l *lane, err error) {
 	r.tasks.Go(func() {
 		select {
 		case <-l.relay.Over():
-			if l.ctx.Err() == nil {
+			if l.ctx.Err() == nil && !r.leaves(l) {
 				r.count.lost.Add(1)
 				r.log.Warn("media lane lost", "peer", string(l.node))
 			}
@@ -179,8 +180,18 @@ func (r *Relays) end(l *lane) {
 	}
 }
 
+// leaves reports whether a lane is being closed from here.
+func (r *Relays) leaves(l *lane) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return l.leaving
+}
+
 // bye tells the other end that this one closes.
 func (r *Relays) bye(l *lane) {
+	r.mu.Lock()
+	l.leaving = true
+	r.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), time.Second)
 	defer cancel()
 	if l.up() && r.cfg.Cluster.Usable(l.node) {

@@ -324,6 +324,44 @@ func TestLoudest(t *testing.T) {
 	w.until("the other voice", func() bool { return slices.Equal(voices(), []bridge.PublicationID{bob.pub}) })
 }
 
+// A lane that nobody has asked anything of for half a minute is closed at both ends.
+func TestIdleLane(t *testing.T) {
+	w := newWorld(t, 2)
+	a, b := w.nodes[0], w.nodes[1]
+	room := w.room(0)
+	cam := w.publish(0, room, mediatest.Config{})
+	v := w.watch(1, room, cam.pub)
+	v.sees(cam.pub, 5)
+	v.sees(cam.pub, 5)
+	w.must(v.peer.Drop(cam.pub))
+	w.until("the end", func() bool { return a.relays.Stats().Served == 0 && b.relays.Stats().Taken == 0 })
+	if s := b.relays.Stats(); s.Lanes != 1 {
+		t.Errorf("b: %+v", s)
+	}
+	w.until("the end of the lane", func() bool {
+		b.relays.Tidy(time.Now().Add(31 * time.Second)) // not before the puller has ended
+		return b.relays.Stats().Lanes == 0
+	})
+	w.until("the same there", func() bool { return a.relays.Stats().Lanes == 0 })
+	if s := b.relays.Stats(); s.Lost != 0 || s.PacketsIn == 0 {
+		t.Errorf("b: %+v", s)
+	}
+	w.must(v.peer.Send(cam.pub, bridge.SendOptions{}))
+	v.sees(cam.pub, 5)
+}
+
+// Who talked last comes first, and of those who never did always the same.
+func TestChoose(t *testing.T) {
+	now := time.Now()
+	ids := []bridge.PublicationID{bridge.NewPublicationID(), bridge.NewPublicationID(), bridge.NewPublicationID()}
+	spoke := map[bridge.PublicationID]time.Time{ids[0]: now.Add(-time.Second), ids[2]: now}
+	for most, want := range map[int][]bridge.PublicationID{0: ids, 3: ids, 2: {ids[2], ids[0]}, 1: {ids[2]}} {
+		if got := relay.Choose(slices.Clone(ids), spoke, most); !slices.Equal(got, want) {
+			t.Errorf("%d of them: %v, want %v", most, got, want)
+		}
+	}
+}
+
 func TestSettings(t *testing.T) {
 	for _, s := range []relay.Settings{{MaxSpeakers: -1}, {Networks: []string{"here"}}, {Networks: []string{"10.0.0.0/33"}}} {
 		if err := s.Check(); bridge.CodeOf(err) != bridge.BadRequest {
