@@ -26,6 +26,9 @@ func (f *feedback) tick(now int64) {
 	}
 	f.repair(now)
 	f.probe(now)
+	for _, o := range *f.outs.Load() {
+		o.down.Tick(now)
+	}
 	if n%everyFifth == 0 {
 		f.arrivalReport()
 		for _, in := range *f.ins.Load() {

@@ -117,6 +117,7 @@ func (p *peer) allocate(now int64) {
 		f.room.Unlock()
 	}
 	for _, o := range outs {
+		o.down.SetPace(rate, int64(tick))
 		o.aim(now)
 	}
 }

@@ -17,6 +17,7 @@ type Stats struct {
 	Repeated             uint64 // packets that subscribers got a second time
 	Retransmitted        uint64 // of Repeated, in streams of their own
 	Padding              uint64 // packets that show whether subscribers can take more; not in PacketsOut
+	Unrepaired           uint64 // of NACKsIn, while too many repairs waited
 	NACKsIn, NACKsOut    uint64 // packets asked for, by subscribers and by us
 	Lost                 uint64 // packets of publishers that never came
 	KeyFrameRequests     uint64 // to publishers
@@ -37,6 +38,7 @@ type Drops struct {
 	Oversized uint64
 	Padding   uint64 // left out: nothing but padding
 	Congested uint64 // no room in a socket, and the rest of that frame
+	Outrun    uint64 // left out of the beginning of a subscription: it took too long
 	Socket    uint64 // packets that a socket had no room for
 	Failed    uint64 // writes to a connection that is no more
 }
@@ -68,6 +70,8 @@ func (s *Stats) add(o Stats) {
 	s.Dropped.Stale += o.Dropped.Stale
 	s.Dropped.Oversized += o.Dropped.Oversized
 	s.Dropped.Padding += o.Dropped.Padding
+	s.Dropped.Outrun += o.Dropped.Outrun
+	s.Unrepaired += o.Unrepaired
 	s.Dropped.Congested += o.Dropped.Congested
 	s.Dropped.Failed += o.Dropped.Failed
 }
@@ -130,6 +134,8 @@ func (p *peer) counts() (s Stats) {
 		s.NACKsIn += c.Nacked
 		s.Placeholders += c.Blanks
 		s.Dropped.Padding += c.Skipped
+		s.Dropped.Outrun += c.Outrun
+		s.Unrepaired += c.Unrepaired
 		s.Dropped.Congested += c.Congested + c.Cut
 		s.Dropped.Failed += c.Failed
 	}

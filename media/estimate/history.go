@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// historySize is how many packets are remembered: some seconds of a few Mbit/s.
-// Feedback comes many times a second.
-const historySize = 2048
+// historySize is how many packets are remembered: a second of 10 Mbit/s. Feedback
+// comes many times a second.
+const historySize = 1024
 
 // What a slot has of a packet: its number and size in 16 bits each, and when it left
 // in 31 bits of ticks, so that one word holds all and several loops may number

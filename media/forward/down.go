@@ -3,6 +3,7 @@ package forward
 import (
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,6 +25,8 @@ type Down struct {
 	exact  bool
 	writer Writer
 
+	waiting atomic.Bool // Tick has something to do
+
 	// Guards what follows. It is contended only while feedback is answered.
 	mu       sync.Mutex
 	formats  Formats
@@ -41,6 +44,7 @@ type Down struct {
 	begun   bool
 	lastIn  uint64 // of current
 	caught  uint64 // packet that catching up has sent already
+	chase   uint64 // packet that catching up is at; 0: it is not going on
 	lastOut uint64
 	lastTS  uint32
 	lastAt  int64
@@ -52,6 +56,7 @@ type Down struct {
 	cut    bool  // the rest of a frame is dropped
 	cutTS  uint32
 	credit int // how many packets may be repeated
+	pace   pace
 	blank  blanker
 	counts DownStats
 
@@ -229,7 +234,7 @@ func (d *Down) stop() {
 		return
 	}
 	d.archive(d.lastIn)
-	d.current, d.held, d.open = nil, 0, false
+	d.current, d.chase, d.held, d.open = nil, 0, 0, false
 	d.now = segment{}
 }
 

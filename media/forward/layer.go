@@ -237,10 +237,7 @@ func (l *Layer) askKey(now int64) {
 func (l *Layer) Tick(now int64, nack []uint16) []uint16 {
 	before := len(nack)
 	l.mu.Lock()
-	oldest := uint64(0)
-	if n := uint64(len(l.ring.slots)); l.high >= n {
-		oldest = l.high - n + 1
-	}
+	_, oldest := l.span()
 	nack, lost := l.missing.due(now, oldest, nack)
 	l.counts.nacked += uint64(len(nack) - before)
 	l.counts.lost += uint64(lost)
@@ -324,6 +321,21 @@ func (l *Layer) recent(now int64) (from, to uint64, ok bool) {
 		}
 	}
 	return l.key.seq, l.high, true
+}
+
+// bounds returns the newest packet and the oldest that the ring may have.
+func (l *Layer) bounds() (high, oldest uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.span()
+}
+
+// span is bounds with the lock held.
+func (l *Layer) span() (high, oldest uint64) {
+	if n := uint64(len(l.ring.slots)); l.high >= n {
+		oldest = l.high - n + 1
+	}
+	return l.high, oldest
 }
 
 // fetch copies a packet, its payload to buf.

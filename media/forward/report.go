@@ -11,6 +11,8 @@ type DownStats struct {
 	Padding        uint64 // packets of nothing else; not in Packets
 	Skipped        uint64 // padding that was left out
 	Blanks         uint64 // still pictures
+	Unrepaired     uint64 // asked for again while too many repairs waited
+	Outrun         uint64 // left out of the beginning: the ring did not have them any more
 	Congested      uint64 // dropped by the writer
 	Cut            uint64 // dropped with the rest of a frame
 	Failed         uint64 // the writer gave up

@@ -151,6 +151,7 @@ func (s *storm) repair() {
 			}
 		}
 	}
+	s.down.Tick(s.now)
 	var nack []uint16
 	for seq := s.first; seq < s.high; seq++ {
 		if s.arrived[seq] == "" {
