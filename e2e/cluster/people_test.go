@@ -29,7 +29,7 @@ func (c *town) enter(n *node, d driver.Dialect, room, name string) *person {
 
 func (p *person) come(ctx context.Context) error {
 	err := p.Join(ctx, p.room, bridge.NoRole)
-	if err == nil && (p.d.ByMedia || overNodes) {
+	if err == nil {
 		err = p.Publish(ctx, bridge.Camera)
 	}
 	return err
@@ -87,12 +87,9 @@ func (c *town) times(people []*person, s driver.Sight, want int) {
 	}
 }
 
-// look waits until all hear and see all, where media crosses between nodes.
+// look waits until all hear and see all.
 func (c *town) look(people []*person) {
 	c.Helper()
-	if !overNodes {
-		return
-	}
 	var all []driver.Member
 	for _, p := range people {
 		all = append(all, p.Member)

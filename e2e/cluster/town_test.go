@@ -21,10 +21,6 @@ import (
 	"dragoman/dialects/admin"
 )
 
-// overNodes says that audio and video cross between nodes. With it, all that hear and
-// see each other in one place do so over nodes, too.
-const overNodes = true
-
 // patience is for what happens at once: it ends tests that fail.
 const patience = 30 * time.Second
 
