@@ -24,7 +24,9 @@ const patience = 30 * time.Second
 type meeting struct {
 	*testing.T
 	ctx   context.Context
-	node  *node.Node
+	node  *node.Node // an operator's
+	more  []*node.Node
+	place int // the node by which the next one comes, of more; none: node
 	room  string
 	pair  [2]driver.Dialect
 	a, b  driver.Member
@@ -39,22 +41,24 @@ type scenario struct {
 	alone bool
 }
 
-// hold plays a scenario with every ordered pair of dialects.
-func hold(t *testing.T, n *node.Node, s scenario) {
+// hold plays a scenario with every ordered pair of dialects. With more nodes of a
+// cluster people come by them in turn.
+func hold(t *testing.T, n *node.Node, s scenario, more ...*node.Node) {
 	for _, first := range driver.Dialects() {
 		for _, second := range driver.Dialects() {
-			meet(t, n, s, first, second)
+			meet(t, n, s, first, second, more...)
 		}
 	}
 }
 
 // meet plays a scenario with one pair.
-func meet(t *testing.T, n *node.Node, s scenario, first, second driver.Dialect) {
+func meet(t *testing.T, n *node.Node, s scenario, first, second driver.Dialect, more ...*node.Node) {
 	t.Run(s.name+"/"+first.Name+"-"+second.Name, func(t *testing.T) {
 		if !s.alone {
 			t.Parallel() // most of it is waiting
 		}
 		m := newMeeting(t, n, first, second)
+		m.more = more
 		if !s.alone {
 			m.a = m.enter(first, "Anna")
 			m.b = m.enter(second, "Ben")
@@ -75,7 +79,12 @@ func newMeeting(t *testing.T, n *node.Node, first, second driver.Dialect) *meeti
 
 // person makes somebody who has not joined yet, and ends it with the test.
 func (m *meeting) person(d driver.Dialect, name string, more ...func(*driver.Options)) driver.Member {
-	addr, path := m.node.Place(d.Name)
+	at := m.node
+	if len(m.more) > 0 {
+		at = m.more[m.place%len(m.more)]
+		m.place++
+	}
+	addr, path := at.Place(d.Name)
 	o := driver.Options{Addr: addr, Path: path, Name: name}
 	for _, f := range more {
 		f(&o)

@@ -14,7 +14,22 @@ import (
 
 func TestScenarios(t *testing.T) {
 	n := node.Start(t, node.Options{})
-	for _, s := range []scenario{
+	for _, s := range scenarios() {
+		hold(t, n, s)
+	}
+}
+
+// TestScenariosOverNodes plays them in a cluster: the first one comes by one node, the
+// second one by another, and the operator asks the third.
+func TestScenariosOverNodes(t *testing.T) {
+	n := node.Cluster(t, 3)
+	for _, s := range scenarios() {
+		hold(t, n[2], s, n[0], n[1])
+	}
+}
+
+func scenarios() []scenario {
+	return []scenario{
 		{name: "media", play: media},
 		{name: "chat", play: chat},
 		{name: "mute", play: mute},
@@ -24,8 +39,6 @@ func TestScenarios(t *testing.T) {
 		{name: "screen", play: screen},
 		{name: "leave", play: leave},
 		{name: "late", play: late},
-	} {
-		hold(t, n, s)
 	}
 }
 

@@ -3,11 +3,22 @@
 package node
 
 import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
 	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 
+	"dragoman/bridge"
 	"dragoman/cmd/serve"
 	"dragoman/config"
+	"dragoman/dialects/admin"
 )
 
 // Options change what is started.
@@ -47,6 +58,54 @@ func Start(t testing.TB, o Options) *Node {
 		t.Fatal(err)
 	}
 	return &Node{Server: s, ports: s.Ports()}
+}
+
+// Cluster starts nodes that are one cluster, and waits until they know each other.
+func Cluster(t testing.TB, size int) []*Node {
+	t.Helper()
+	dir := t.TempDir()
+	keys := filepath.Join(dir, "keys")
+	var key [32]byte
+	rand.Read(key[:])
+	if err := os.WriteFile(keys, []byte(base64.StdEncoding.EncodeToString(key[:])), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var nodes []*Node
+	for i := range size {
+		nodes = append(nodes, Start(t, Options{Config: func(c *config.Config) {
+			c.Store.URL, c.Store.Key = bridge.Secret("sqlite:"+filepath.Join(dir, "store.db")), bridge.Secret(base64.StdEncoding.EncodeToString(key[:]))
+			c.Cluster.Node, c.Cluster.KeyFile = fmt.Sprint("n", i), keys
+			c.Cluster.Bind, c.Cluster.Link.Listen = "127.0.0.1:0", "127.0.0.1:0"
+			if i > 0 {
+				c.Cluster.Seeds = []string{nodes[0].ports.Gossip}
+			}
+		}}))
+	}
+	for _, n := range nodes {
+		n.meets(t, size)
+	}
+	return nodes
+}
+
+// meets waits until so many nodes answer this one.
+func (n *Node) meets(t testing.TB, size int) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for deadline := time.Now().Add(time.Minute); ; <-tick.C {
+		var seen struct{ Nodes []admin.Node }
+		if resp, err := client.Get(n.Admin() + "/api/v1/nodes"); err == nil {
+			err = json.NewDecoder(resp.Body).Decode(&seen)
+			resp.Body.Close()
+			if err == nil && len(seen.Nodes) == size && !slices.ContainsFunc(seen.Nodes, func(o admin.Node) bool { return !o.Answers }) {
+				return
+			}
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the nodes are no cluster: %+v", seen)
+		}
+	}
 }
 
 // Place returns where a dialect is to be reached: on the shared listener, below
