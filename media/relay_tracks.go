@@ -385,6 +385,8 @@ type RelayCounts struct {
 type RelayStats struct {
 	RelayCounts
 	Up, Frozen bool
+	Lost       uint64 // packets that never came, of what comes in now
+	Dropped    Drops  // packets that went nowhere
 	Takes      []RelayStream
 	Serves     []RelayStream
 }
@@ -406,6 +408,8 @@ func (r *Relay) Stats() RelayStats {
 	f := &r.p.feedback
 	s := RelayStats{RelayCounts: r.past, Up: r.p.connected.Load() && !r.closed, Frozen: r.frozen}
 	s.PacketsIn, s.BytesIn = f.packetsIn.Load(), f.bytesIn.Load()
+	all := r.p.counts()
+	s.Lost, s.Dropped = all.Lost, all.Dropped
 	for _, ssrc := range slices.Sorted(maps.Keys(r.taking)) {
 		t := r.taking[ssrc]
 		in := RelayStream{Publication: t.of, Track: t.track, RID: t.rid, SSRC: ssrc}

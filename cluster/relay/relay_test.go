@@ -338,8 +338,10 @@ func TestIdleLane(t *testing.T) {
 	if s := b.relays.Stats(); s.Lanes != 1 {
 		t.Errorf("b: %+v", s)
 	}
+	later := time.Now()
 	w.until("the end of the lane", func() bool {
-		b.relays.Tidy(time.Now().Add(31 * time.Second)) // not before the puller has ended
+		later = later.Add(31 * time.Second) // again and again, as the puller must have ended before
+		b.relays.Tidy(later)
 		return b.relays.Stats().Lanes == 0
 	})
 	w.until("the same there", func() bool { return a.relays.Stats().Lanes == 0 })
