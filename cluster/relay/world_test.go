@@ -239,6 +239,32 @@ func (c *client) video(id bridge.PublicationID) mediatest.Stats {
 	return c.far.Stats()[id.String()+"/video"]
 }
 
+// gap returns the longest time without a frame of a camera while something is done.
+func (c *client) gap(id bridge.PublicationID, do func()) (longest time.Duration) {
+	done, measured := make(chan struct{}), make(chan time.Duration)
+	go func() {
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		frames, since, longest := c.video(id).Frames, time.Now(), time.Duration(0)
+		for {
+			select {
+			case <-tick.C:
+			case <-done:
+				measured <- longest
+				return
+			}
+			longest = max(longest, time.Since(since))
+			if n := c.video(id).Frames; n != frames {
+				frames, since = n, time.Now()
+			}
+		}
+	}()
+	defer func() { longest = <-measured }()
+	defer close(done)
+	do()
+	return 0
+}
+
 // taken lists the layers that come in at a node from another one, as "video q".
 func (n *node) taken(from *node) (all []string) {
 	for _, l := range n.relays.Lanes() {
