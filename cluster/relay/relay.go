@@ -76,6 +76,7 @@ const (
 	openTime   = 5 * time.Second  // to open a lane
 	minWait    = 200 * time.Millisecond
 	maxWait    = 5 * time.Second
+	rest       = 4                      // times as long as a look the loop rests, so that it takes a fifth of a core at most
 	lookGap    = 200 * time.Millisecond // between looks at what is wanted that nothing has called for
 	seatGap    = 5 * time.Second        // between looks at whether a node still has a seat
 )
@@ -163,7 +164,9 @@ func (r *Relays) run() {
 	ticker := time.NewTicker(lookGap)
 	defer ticker.Stop()
 	for {
-		r.look(time.Now())
+		began := time.Now()
+		r.look(began)
+		pause(r.ctx, rest*time.Since(began))
 		select {
 		case <-r.cfg.Media.Wished():
 		case <-r.wake:

@@ -74,9 +74,10 @@ func TestOncePerLink(t *testing.T) {
 	}
 }
 
-// A layer that nobody looks at does not cross.
+// A layer that nobody looks at does not cross. One of the nodes has the portable engine.
 func TestWantedLayersOnly(t *testing.T) {
-	w := newWorld(t, 2)
+	engine := "portable"
+	w := newWorld(t, 2, func(_ *relay.Settings, c *media.Config) { c.Engine, engine = engine, "auto" })
 	a, b := w.nodes[0], w.nodes[1]
 	room := w.room(0)
 	cam := w.publish(0, room, mediatest.Config{Simulcast: true})
