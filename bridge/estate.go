@@ -235,11 +235,10 @@ func (r *room) claim(c Claim, out *Outbox) (*member, bool) {
 	switch {
 	case m != nil && m.since.After(c.Since):
 		return nil, false
-	case m != nil && m.expected && m.waiting == c.Member.Waiting:
-		r.arrive(m, c, out)
-		return m, true
-	case m != nil && m.expected: // it has gone in or out meanwhile: as if it came now
-		r.remove(m, ByMove, Errorf(Closed, "you have come back from elsewhere"))
+	case m != nil && m.expected:
+		if r.arrive(m, c, out) {
+			return m, true
+		}
 	case m != nil:
 		m.out.End(Errorf(Closed, "you have come back from elsewhere"))
 		m.out, m.since = out, c.Since

@@ -41,9 +41,14 @@ func (r *room) expect(s State) {
 	}
 }
 
-// arrive gives somebody who was expected the seat that its node claims. The others are
-// told what is different.
-func (r *room) arrive(m *member, c Claim, out *Outbox) {
+// arrive gives somebody who was expected the seat that its node claims, and reports
+// false if it has gone in or out meanwhile: then it is as if it came now. The others
+// are told what is different.
+func (r *room) arrive(m *member, c Claim, out *Outbox) bool {
+	if m.waiting != c.Member.Waiting {
+		r.remove(m, ByMove, Errorf(Closed, "you have come back from elsewhere"))
+		return false
+	}
 	old := m.Participant
 	m.Participant, m.out, m.since, m.expected = c.Member.Participant, out, c.Since, false
 	m.Joined, m.Talking = old.Joined, false
@@ -64,6 +69,7 @@ func (r *room) arrive(m *member, c Claim, out *Outbox) {
 	if c.Recording && m.Can.Has(Managing) && !r.recording {
 		r.record(m, m)
 	}
+	return true
 }
 
 // sends reports whether a stream is as its member's node says.

@@ -96,4 +96,25 @@ func (h *hold) resume(ctx context.Context, away *absence) (*Session, error) {
 	return s, nil
 }
 
+// Release gives up a session that was left by Detach, for a client that takes its seat
+// again on another node: see JoinRequest.Again. Its peers are closed; the seat stays as
+// it is until it is taken, or its grace time has passed. NotFound: it is gone.
+func (l *Local) Release(token ResumeToken) (RoomID, ParticipantID, error) {
+	l.mu.Lock()
+	h := l.away[token]
+	delete(l.away, token)
+	l.mu.Unlock()
+	if h == nil {
+		return "", ParticipantID{}, errNoSeat()
+	}
+	l.count.detached.Add(-1)
+	h.mu.Lock()
+	away := h.away
+	h.mu.Unlock()
+	close(away.stop)
+	<-away.done
+	h.finish()
+	return h.room, h.self, nil
+}
+
 func errNoSeat() error { return Errorf(NotFound, "the seat is gone") }

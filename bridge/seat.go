@@ -112,7 +112,7 @@ func (r *room) join(ctx context.Context, req JoinRequest, d door, p pass, out *O
 		if d.version != r.door {
 			return Snapshot{}, errDoorChanged
 		}
-		if err := r.admit(m, p, req.New); err != nil {
+		if err := r.let(m, p, req); err != nil {
 			return Snapshot{}, err
 		}
 		if m.out.trunk != nil && m.out.trunk.begins() {
@@ -184,6 +184,25 @@ func (r *room) admit(m *member, p pass, fresh bool) error {
 		r.inside++
 		r.tellOthers(m, Joined{P: m.Participant})
 	}
+	return nil
+}
+
+// let seats a new member, or one who comes back from another node: that one is the one
+// who is inside under its id.
+func (r *room) let(m *member, p pass, req JoinRequest) error {
+	if !req.Again {
+		return r.admit(m, p, req.New)
+	}
+	old := r.members[m.ID]
+	if old == nil || !old.counts() {
+		return errNoSeat()
+	}
+	out, since := m.out, m.since
+	*m = *old
+	m.out, m.since, m.pubs, m.score, m.expected = out, since, 0, -1, false
+	m.Away, m.Talking = false, false
+	m.Attrs = maps.Clone(old.Attrs)
+	r.replace(old, m)
 	return nil
 }
 

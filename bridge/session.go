@@ -30,7 +30,12 @@ type JoinRequest struct {
 	// told that it left. It is believed: never take it from a client without proof.
 	ID ParticipantID
 	// New answers Exists instead of replacing one who is seated under ID already.
-	New     bool
+	New bool
+	// Again takes the seat under ID as it is, for a client that has proved to another
+	// node of the cluster that it is its own (see Local.Release): neither a secret nor a
+	// lock holds it up, its streams end, and the others are told that it is not Away any
+	// more. NotFound: nobody is inside under ID.
+	Again   bool
 	User    UserID
 	Name    string
 	Kind    Kind

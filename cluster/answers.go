@@ -46,6 +46,7 @@ func answers() map[reflect.Type]answerer {
 		reflect.TypeFor[link.ListRooms](): on((*Host).answerList),
 		reflect.TypeFor[link.Drain]():     on((*Host).answerDrain),
 		reflect.TypeFor[link.Place]():     on((*Host).answerPlace),
+		reflect.TypeFor[link.Release]():   on((*Host).answerRelease),
 	}
 }
 

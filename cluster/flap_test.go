@@ -39,7 +39,7 @@ func TestNobodyFlickers(t *testing.T) {
 			if err := n.Drain(t.Context(), false); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(5 * time.Second)
+			time.Sleep(5 * time.Second) // in a synctest bubble
 			c.read()
 			for _, d := range c.people {
 				if got := d.changed(); len(got) > 0 || d.lost != nil {
@@ -54,7 +54,7 @@ func TestNobodyFlickers(t *testing.T) {
 			d.told = nil
 		}
 		c.Kill(c.Nodes[0])
-		time.Sleep(20 * time.Second)
+		time.Sleep(20 * time.Second) // in a synctest bubble
 		c.read()
 		for _, d := range c.people[3:] {
 			got := d.changed()

@@ -318,11 +318,6 @@ func (h *Host) drains() bool {
 	return h.draining
 }
 
-// Resume takes a seat again that was left by Detach on this node.
-func (h *Host) Resume(ctx context.Context, token bridge.ResumeToken) (*bridge.Session, error) {
-	return h.local.Resume(ctx, token)
-}
-
 // Seat takes a seat in a room, wherever it runs.
 func (h *Host) Seat(ctx context.Context, req bridge.JoinRequest, out *bridge.Outbox) (bridge.Link, bridge.Snapshot, error) {
 	if err := req.Check(); err != nil {

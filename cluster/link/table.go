@@ -74,6 +74,15 @@ type (
 	// Drain asks a node to make ready to go, or to take that back. No answer but an
 	// error.
 	Drain struct{ On bool }
+	// Release asks a node to give up a seat that a client has left by a token, because
+	// the client is at the asking node now. The answer is Released; NotFound: it was not
+	// left there.
+	Release struct{ Token bridge.ResumeToken }
+	// Released is a seat that may be taken again: see bridge.JoinRequest.
+	Released struct {
+		Room bridge.RoomID
+		ID   bridge.ParticipantID
+	}
 )
 
 // Relays of media between two nodes. RelayEnd and RelayBye are questions, the others go
@@ -213,6 +222,8 @@ func messages() []any {
 		RelayOffers{},
 		Place{},
 		Placed{},
+		Release{},
+		Released{},
 		Attach{},
 		Attached{},
 		Join{},
