@@ -178,6 +178,14 @@ func (c *caller) comeBack(ctx context.Context, room bridge.RoomID, a *rose.JoinC
 		return nil, fail(rose.TokenInvalid, "the session token is of another conference")
 	}
 	t.touch()
+	if t.remade {
+		t.remade = false
+		begin := *a
+		begin.Publisher = true // as far as it may be
+		if err := t.begin(ctx, &begin); err != nil {
+			return nil, err
+		}
+	}
 	next := t.self
 	next.Contact, next.Capabilities, next.Properties = a.Contact, once(a.Capabilities), own(a.Properties)
 	if err := t.describe(ctx, next); err != nil {

@@ -39,6 +39,7 @@ type seat struct {
 	legs   map[bridge.PeerID]leg
 	ending bool
 	asking bool // the box is still needed, for a reply
+	remade bool // of what another node had, and has not begun yet
 }
 
 // A leg is what a connection belongs to.
@@ -237,18 +238,31 @@ func (s *speaker) takeOver(ctx context.Context, id bridge.ParticipantID, room br
 	if err != nil {
 		return nil, errNoParty()
 	}
-	t, ok := session.Memo.(*seat)
-	if !ok {
-		_ = session.Leave(ctx, bridge.ByLoss) // it was no seat of ours
-		return nil, errNoParty()
-	}
-	t.s, t.session, t.calls = s, session, pieces{}
 	session.WakeBy(s.c.Wake())
 	s.c.Attach(session)
+	t, ok := session.Memo.(*seat)
+	if !ok {
+		return s.remake(ctx, session)
+	}
+	t.s, t.session, t.calls = s, session, pieces{}
 	if err := t.open(ctx); err != nil {
 		return nil, err
 	}
 	t.look(session.At)
+	return t, nil
+}
+
+// remake makes a party of a session that comes from another node. What hung on the
+// seat there, legs and subscriptions, is gone; what the party has said of itself is in
+// the room.
+func (s *speaker) remake(ctx context.Context, session *bridge.Session) (*seat, error) {
+	t, err := s.d.newSeat(ctx, s, session)
+	if err != nil {
+		_ = s.c.Leave(ctx, session, bridge.ByLoss) // nobody would reach it
+		return nil, errNoParty()
+	}
+	t.self, _ = t.me.said()
+	t.remade = true
 	return t, nil
 }
 
