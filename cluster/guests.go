@@ -111,7 +111,9 @@ func (h *Host) host(ctx context.Context, a link.Attach, s *link.Stream) {
 
 // attach gives the node the seats that it claims.
 func (g *guests) attach(ctx context.Context, a link.Attach) (link.Attached, error) {
-	g.h.own(link.Holding{Room: a.Room, Owner: g.h.self, Epoch: a.Epoch})
+	if to, gone := g.h.ownUnlessGone(link.Holding{Room: a.Room, Owner: g.h.self, Epoch: a.Epoch}); gone {
+		return link.Attached{}, &bridge.Error{Code: bridge.Moved, Msg: "the room has moved", Node: to.Owner}
+	}
 	if len(a.Claims) == 0 {
 		return link.Attached{}, nil
 	}

@@ -58,6 +58,18 @@ func (h *Host) own(at link.Holding) {
 	h.ownLocked(at)
 }
 
+// ownUnlessGone is own for whoever learned a while ago that a room is to run here: it
+// may have been handed over since, and is not to be opened a second time.
+func (h *Host) ownUnlessGone(at link.Holding) (to link.Holding, gone bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if p, ok := h.past[at.Room]; ok && sameBirth(at.Epoch, p.was) && at.Epoch >= p.was {
+		return p.to, true
+	}
+	h.ownLocked(at)
+	return link.Holding{}, false
+}
+
 func (h *Host) ownLocked(at link.Holding) {
 	delete(h.past, at.Room)
 	if _, ok := h.owned[at.Room]; !ok {

@@ -180,7 +180,12 @@ func (p *presence) settle() bool {
 	if len(claims) == 0 {
 		return false
 	}
-	p.h.own(at)
+	if to, gone := p.h.ownUnlessGone(at); gone {
+		p.mu.Lock()
+		p.at, p.known = to, 0
+		p.mu.Unlock()
+		return false
+	}
 	if err := p.h.revive(was); err != nil {
 		p.h.log.Warn("a room was not opened anew", "room", string(p.room), "err", err)
 		return false
