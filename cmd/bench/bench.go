@@ -26,6 +26,7 @@ type Scenario struct {
 	Meeting     bool // publishers get each other
 	Rooms       int  // how often there is all that; 0: once
 	Audio       bool // without pictures
+	Joins       int  // that many subscribers come and go, one after the other; ours only
 }
 
 // Scenarios are those that are measured by default.
@@ -37,6 +38,10 @@ func Scenarios() []Scenario {
 		{Name: "100 audio rooms of 2", Publishers: 2, Meeting: true, Rooms: 100, Audio: true},
 	}
 }
+
+// Soak is a scenario that is measured when it is asked for: who comes and goes leaves
+// nothing behind.
+func Soak() Scenario { return Scenario{Name: "10 000 joins and leaves", Publishers: 1, Joins: 10_000} }
 
 // Options is how to measure.
 type Options struct {
@@ -62,6 +67,7 @@ type Result struct {
 	Elapsed     time.Duration
 	Subscribers int           // connections that receive
 	Memory      int           // bytes of the engine's process, resident at the end
+	Before      int           // the same after the first tenth of Joins; 0: there were none
 	Frames      int           // whole frames that arrived
 	Damaged     int           // frames that did not, or not whole
 	Lost        int           // packets that never arrived
@@ -114,6 +120,9 @@ func Run(ctx context.Context, o Options) (Report, error) {
 		rounds := map[string][]Result{}
 		for n := range max(o.Rounds, 1) {
 			for _, name := range order {
+				if s.Joins > 0 && name != ours {
+					continue
+				}
 				o.Progress(fmt.Sprintf("%s, %s, round %d …", s.Name, name, n+1))
 				r, err := measure(ctx, s, o, subjects[name])
 				if err != nil {
@@ -124,7 +133,9 @@ func Run(ctx context.Context, o Options) (Report, error) {
 			}
 		}
 		for _, name := range order {
-			all = append(all, median(rounds[name]))
+			if len(rounds[name]) > 0 {
+				all = append(all, median(rounds[name]))
+			}
 		}
 	}
 	return all, nil
@@ -170,6 +181,9 @@ func measure(ctx context.Context, s Scenario, o Options, begin func() (subject, 
 	}
 	l.reset()
 	own, started := cpu(), time.Now()
+	if s.Joins > 0 {
+		return l.soak(ctx, s, o)
+	}
 	select {
 	case <-time.After(o.Duration):
 	case <-ctx.Done():
@@ -216,6 +230,11 @@ func (r Report) WriteTo(w io.Writer) (int64, error) {
 	}
 	if err := t.Flush(); err != nil {
 		return 0, err
+	}
+	for _, x := range r {
+		if x.Before > 0 {
+			_, _ = fmt.Fprintf(&b, "%s: %d KiB resident after the first tenth, %d KiB at the end\n", x.Scenario.Name, x.Before>>10, x.Memory>>10)
+		}
 	}
 	n, err := io.WriteString(w, b.String())
 	return int64(n), err

@@ -51,6 +51,24 @@ func TestRun(t *testing.T) {
 	t.Logf("\n%s", b.String())
 }
 
+// What the engine's process holds does not depend on how many have come and gone.
+func TestSoak(t *testing.T) {
+	s := Soak()
+	s.Joins = 60
+	r, err := Run(t.Context(), Options{Scenarios: []Scenario{s}, Bitrate: 50_000, LiveKit: "/not/started"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := r[0]
+	if len(r) != 1 || x.Received != 60 || x.CPU <= 0 || x.Join <= 0 || x.Before < 1<<20 || x.Memory > x.Before+16<<20 {
+		t.Errorf("%+v", r)
+	}
+	var b strings.Builder
+	if _, err := r.WriteTo(&b); err != nil || !strings.Contains(b.String(), "resident after the first tenth") {
+		t.Error(b.String(), err)
+	}
+}
+
 func TestMedian(t *testing.T) {
 	of := func(cpu, p50, p99 time.Duration) Result {
 		return Result{Received: 1e6, CPU: cpu, Median: p50, Worst: p99}

@@ -63,7 +63,7 @@ func Engine() (ran bool, err error) {
 
 // request is a line to the engine's process, and reply a line back.
 type request struct {
-	Op   string // "publish", "subscribe", "accept", "usage" or "heap"
+	Op   string // "publish", "subscribe", "accept", "leave", "usage" or "heap"
 	Peer int
 	Pubs []bridge.PublicationID
 	SDP  string
@@ -127,6 +127,12 @@ func (s *served) do(r request) (reply, error) {
 		return s.offer(ctx, r)
 	case "accept":
 		return reply{}, s.peers[r.Peer].Accept(ctx, bridge.SDP(r.SDP))
+	case "leave":
+		p := s.peers[r.Peer]
+		if s.peers[r.Peer] = nil; r.Peer == len(s.peers)-1 {
+			s.peers = s.peers[:r.Peer]
+		}
+		return reply{}, p.Close()
 	case "heap":
 		if r.File == "" {
 			return reply{}, nil
@@ -168,6 +174,8 @@ type process struct {
 	w     *json.Encoder
 	r     *json.Decoder
 	rooms map[int][]bridge.PublicationID
+
+	newest int // connection
 }
 
 // publish implements subject.
@@ -199,12 +207,19 @@ func (p *process) subscribe(ctx context.Context, c *mediatest.Client, room, who 
 	return peer, p.connect(ctx, peer, request{Op: "subscribe", Pubs: ids})
 }
 
+// leave ends the connection that was made last.
+func (p *process) leave() error {
+	_, err := p.call(request{Op: "leave", Peer: p.newest})
+	return err
+}
+
 // connect negotiates an offer of the engine's.
 func (p *process) connect(ctx context.Context, peer *mediatest.Peer, r request) error {
 	offer, err := p.call(r)
 	if err != nil {
 		return err
 	}
+	p.newest = offer.Peer
 	answer, err := peer.Answer(ctx, offer.SDP)
 	if err != nil {
 		return err

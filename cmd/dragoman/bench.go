@@ -19,7 +19,8 @@ func benchCommand() *cobra.Command {
 		names   []string
 		known   []string
 	)
-	for _, s := range bench.Scenarios() {
+	scenarios := append(bench.Scenarios(), bench.Soak())
+	for _, s := range scenarios {
 		known = append(known, s.Name)
 	}
 	c := &cobra.Command{
@@ -33,7 +34,7 @@ func benchCommand() *cobra.Command {
 				if at < 0 {
 					return usageError{fmt.Errorf("there is no scenario %q: %s", name, strings.Join(known, "; "))}
 				}
-				options.Scenarios = append(options.Scenarios, bench.Scenarios()[at])
+				options.Scenarios = append(options.Scenarios, scenarios[at])
 			}
 			ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
@@ -57,7 +58,7 @@ func benchCommand() *cobra.Command {
 	f.StringVar(&options.Profile, "profile", "", "file for a CPU profile of the engine")
 	f.StringVar(&options.Heap, "heap", "", "file for a heap profile of the engine, at the end")
 	f.StringVar(&options.Engine, "engine", "", "media.engine: auto or portable (default auto)")
-	f.StringArrayVar(&names, "scenario", nil, "one scenario by name; may be given again (default all)")
+	f.StringArrayVar(&names, "scenario", nil, "one scenario by name; may be given again (default all but the last)")
 	outputFlag(c, &output)
 	return c
 }
