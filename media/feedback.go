@@ -85,12 +85,6 @@ func (f *feedback) take(ssrc uint32, packet rtcp.Packet, via any) {
 			f.room.guess.REMB(time.Duration(now), int(min(r.Bitrate, 1e9)))
 			f.room.Unlock()
 		}
-	case *rtcp.TransportLayerCC:
-		f.room.Lock()
-		if f.room.sent != nil {
-			f.room.guess.TWCC(time.Duration(now), f.room.sent, r)
-		}
-		f.room.Unlock()
 	default:
 		if out := f.out(ssrc); out != nil {
 			out.obey(packet, now, via)

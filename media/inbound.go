@@ -4,10 +4,12 @@ import (
 	"encoding/binary"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/pion/rtcp"
 	"github.com/pion/transport/v4/packetio"
 
+	"dragoman/media/estimate"
 	"dragoman/media/forward"
 	"dragoman/media/port"
 )
@@ -208,6 +210,36 @@ func (c *control) Write(b []byte) (int, error) {
 // read takes a compound packet, for one SSRC or for all that it concerns. What is
 // repeated is sent via forward.Arrival.Out.
 func (f *feedback) read(b []byte, only *control, via any) {
+	const header = 4
+	for len(b) >= header {
+		n := header + header*int(binary.BigEndian.Uint16(b[2:]))
+		if n > len(b) {
+			break
+		}
+		if one := b[:n]; estimate.IsFeedback(one) {
+			f.fate(one)
+		} else {
+			f.one(one, only, via)
+		}
+		b = b[n:]
+	}
+	if len(b) > 0 {
+		f.malformed.Add(1)
+	}
+}
+
+// fate takes transport-wide feedback. Where it comes several times, once for each SSRC in
+// a compound packet, only the first tells anything.
+func (f *feedback) fate(b []byte) {
+	f.room.Lock()
+	defer f.room.Unlock()
+	if f.room.sent != nil && !f.room.guess.TWCC(time.Duration(f.p.e.now()), f.room.sent, b) {
+		f.malformed.Add(1)
+	}
+}
+
+// one takes one packet of a compound one.
+func (f *feedback) one(b []byte, only *control, via any) {
 	packets, err := rtcp.Unmarshal(b)
 	if err != nil {
 		f.malformed.Add(1)

@@ -3,8 +3,6 @@ package estimate
 import (
 	"math"
 	"time"
-
-	"github.com/pion/rtcp"
 )
 
 const (
@@ -87,10 +85,14 @@ func (b *Bandwidth) Loss(now time.Duration, fraction uint8) {
 	}
 }
 
-// TWCC takes transport-wide feedback on packets that h has numbered.
-func (b *Bandwidth) TWCC(now time.Duration, h *History, feedback *rtcp.TransportLayerCC) {
+// TWCC takes transport-wide feedback, an RTCP packet with its header, on packets that
+// h has numbered. It does not allocate. It reports false if the packet is malformed.
+func (b *Bandwidth) TWCC(now time.Duration, h *History, feedback []byte) bool {
+	if !IsFeedback(feedback) {
+		return false
+	}
 	b.numbered, b.reported = true, now
-	read(feedback, &b.clock, func(seq uint16, received bool, arrived time.Duration) {
+	whole := read(feedback, &b.clock, func(seq uint16, received bool, arrived time.Duration) {
 		if left, size, ok := h.take(seq, now); ok { // if it comes after all, it was late enough to be called lost
 			b.fate(now, left, arrived, size, received)
 		}
@@ -107,6 +109,7 @@ func (b *Bandwidth) TWCC(now time.Duration, h *History, feedback *rtcp.Transport
 	case part < clean:
 		b.grow(now)
 	}
+	return whole
 }
 
 // fate takes what became of one packet.

@@ -97,8 +97,22 @@ func (p *path) feedback(now time.Duration) *rtcp.TransportLayerCC {
 		}
 		vector.SymbolList = append(vector.SymbolList, symbol)
 	}
-	cc.PacketChunks = []rtcp.PacketStatusChunk{vector}
+	for list := vector.SymbolList; len(list) > 0; list = list[min(7, len(list)):] {
+		chunk := *vector
+		chunk.SymbolList = append(append([]uint16(nil), list[:min(7, len(list))]...), make([]uint16, 7-min(7, len(list)))...)
+		cc.PacketChunks = append(cc.PacketChunks, &chunk)
+	}
 	return cc
+}
+
+// marshal writes feedback; its length is not told by Pion's user.
+func marshal(cc *rtcp.TransportLayerCC) []byte {
+	cc.Header = rtcp.Header{Count: rtcp.FormatTCC, Type: rtcp.TypeTransportSpecificFeedback, Length: uint16(cc.MarshalSize()/4 - 1)}
+	raw, err := cc.Marshal()
+	if err != nil {
+		panic(err)
+	}
+	return raw
 }
 
 // viewer is a subscriber of one simulcast picture at the end of a path.
@@ -136,7 +150,7 @@ func (v *viewer) watch(d time.Duration) {
 	for end := v.now + d; v.now < end; v.now += step {
 		if v.now%(100*ms) == 0 {
 			if cc := v.path.feedback(v.now); cc != nil {
-				v.b.TWCC(v.now, v.path.h, cc)
+				v.b.TWCC(v.now, v.path.h, marshal(cc))
 			}
 		}
 		if v.now%(200*ms) == 0 {
