@@ -294,6 +294,11 @@ func TestRepairOverLossyNetwork(t *testing.T) {
 			if v.Lost > 0 {
 				t.Errorf("not repaired: %+v", v)
 			}
+			// Sound is not asked for again. What arrives does so once, as it was said.
+			a := c.Stats()[p.id.String()+"/audio"]
+			if a.Packets < 100 || a.Wrong > 0 || a.Duplicates > 0 {
+				t.Errorf("sound: %+v", a)
+			}
 			if proxy.Drops() < 50 || v.Late == 0 {
 				t.Errorf("%d packets dropped, %d late: the network was not bad", proxy.Drops(), v.Late)
 			}

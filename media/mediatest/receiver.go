@@ -2,6 +2,8 @@ package mediatest
 
 import (
 	"bytes"
+	"encoding/binary"
+	"slices"
 	"time"
 
 	"github.com/pion/rtp"
@@ -33,6 +35,7 @@ type Stats struct {
 	FirstFrame  time.Time // when the first decodable frame was complete
 	MaxDelay    time.Duration
 
+	Wrong        int   // audio packets that are not what the microphone sent then
 	Loud, Silent int   // audio packets, by level
 	Level        uint8 // of the last audio packet, -dBov (RFC 6464); 127: silence or not known
 }
@@ -46,6 +49,9 @@ const patience = 4 * time.Second
 type receiver struct {
 	stats Stats
 	level uint8 // header extension id of the audio level; 0: none
+
+	spoken bool
+	begin  uint32 // timestamp that the microphone's first packet had
 
 	started bool
 	next    uint64 // the lowest extended sequence number that is missing
@@ -88,7 +94,27 @@ func (r *receiver) push(p *rtp.Packet, now time.Time) {
 	}
 	r.high = max(r.high, seq)
 	r.held[seq] = p
+	r.compare(p)
 	r.drain(now)
+}
+
+// compare checks a packet of sound as it comes: what it carries, and that its timestamp
+// belongs to it.
+func (r *receiver) compare(p *rtp.Packet) {
+	if r.stats.Kind != "audio" || len(p.Payload) <= 3 {
+		return
+	}
+	if len(p.Payload) != audioBytes || p.Payload[0] != 0x78 || slices.Max(p.Payload[5:]) > 0 {
+		r.stats.Wrong++
+		return
+	}
+	begin := p.Timestamp - binary.BigEndian.Uint32(p.Payload[1:])*960
+	if !r.spoken {
+		r.spoken, r.begin = true, begin
+	}
+	if begin != r.begin {
+		r.stats.Wrong++
+	}
 }
 
 func (r *receiver) drain(now time.Time) {
