@@ -36,7 +36,7 @@ for n in 0 1 2; do
   done
 done
 
-echo "Three nodes are one. Open each in a tab and join one room: all see who is there, and read each other."
+echo "Three nodes are one. Open each in a tab and join one room: all hear, see and read each other."
 for n in 0 1 2; do
   echo "  lobby of n$n      http://$(port 8080)/"
 done
