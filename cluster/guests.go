@@ -248,8 +248,23 @@ func (g *guests) serve(ctx context.Context, e *link.Envelope, tasks *sync.WaitGr
 	default:
 		err = bridge.Errorf(bridge.BadRequest, "a seat cannot be asked that")
 	}
+	if g.unanswered(ctx, err) {
+		return
+	}
 	g.again.put(e.Number, err)
 	g.answer(e, nil, err)
+}
+
+// unanswered reports whether what was asked failed only because the room was handed
+// over, or the stream has ended: the node asks again, by another stream or another
+// owner. An answer that was kept would be found when the room comes back.
+func (g *guests) unanswered(ctx context.Context, err error) bool {
+	code := bridge.CodeOf(err)
+	if code != bridge.Closed && code != bridge.Unavailable {
+		return false
+	}
+	_, moved := g.h.movedTo(g.room, g.epoch)
+	return moved || code == bridge.Unavailable && ctx.Err() != nil
 }
 
 func (g *guests) retake(ctx context.Context, e *link.Envelope, s guest) {
