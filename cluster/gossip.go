@@ -187,20 +187,6 @@ func (g *Gossip) memberlistConfig() (*memberlist.Config, error) {
 	return mc, nil
 }
 
-// advertised is the address that others are told; gossip knows no names.
-func (g *Gossip) advertised() (addr string, port int, err error) {
-	host, port, err := hostPort(g.cfg.Advertise)
-	if err != nil {
-		return "", 0, err
-	}
-	failed := error(bridge.Errorf(bridge.BadRequest, "it has no address"))
-	for _, at := range resolve(g.ctx, []string{g.cfg.Advertise}, g.cfg.Lookup, func(_ string, err error) { failed = err }) {
-		host, _, err := hostPort(at)
-		return host, port, err
-	}
-	return "", 0, &bridge.Error{Code: bridge.BadRequest, Msg: "the address " + host + " that others are to be told is not found", Err: failed}
-}
-
 func rawKeys(keys []Key) [][]byte {
 	raw := make([][]byte, len(keys))
 	for i, k := range keys {

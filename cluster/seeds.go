@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"dragoman/bridge"
 )
 
 // defaultPort is where nodes gossip unless they say otherwise.
@@ -51,4 +53,18 @@ func splitSeed(seed string) (host, port string) {
 // lookupIP is Lookup by the system's resolver.
 func lookupIP(ctx context.Context, host string) ([]netip.Addr, error) {
 	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+}
+
+// advertised is the address that others are told; gossip knows no names.
+func (g *Gossip) advertised() (addr string, port int, err error) {
+	host, port, err := hostPort(g.cfg.Advertise)
+	if err != nil {
+		return "", 0, err
+	}
+	failed := error(bridge.Errorf(bridge.BadRequest, "it has no address"))
+	for _, at := range resolve(g.ctx, []string{g.cfg.Advertise}, g.cfg.Lookup, func(_ string, err error) { failed = err }) {
+		host, _, err := hostPort(at)
+		return host, port, err
+	}
+	return "", 0, &bridge.Error{Code: bridge.BadRequest, Msg: "the address " + host + " that others are to be told is not found", Err: failed}
 }
