@@ -57,6 +57,8 @@ func (w *network) host(i int) (name string) {
 	w.t.Cleanup(func() { w.ip("netns del " + name) })
 	for _, side := range []struct{ bridge, dev, address string }{{"out", "eth0", clients}, {"in", "eth1", between}} {
 		outer := fmt.Sprintf("%s-%s%d", w.prefix, side.bridge, i)
+		_ = exec.Command("ip", "link", "del", outer).Run() // what a test left that was killed
+		w.t.Cleanup(func() { w.ip("link del " + outer) })  // before its namespace, which goes when nobody uses it
 		w.ip(fmt.Sprintf("link add %s type veth peer name %s netns %s", outer, side.dev, name))
 		w.ip(fmt.Sprintf("link set %s master %s-%s up", outer, w.prefix, side.bridge))
 		w.ip(fmt.Sprintf("-n %s addr add %s%d/24 dev %s", name, side.address, 10+i, side.dev))
