@@ -105,12 +105,12 @@ func (p *path) feedback(now time.Duration) *rtcp.TransportLayerCC {
 	return cc
 }
 
-// marshal writes feedback; its length is not told by Pion's user.
+// marshal writes feedback, nil if that is impossible.
 func marshal(cc *rtcp.TransportLayerCC) []byte {
 	cc.Header = rtcp.Header{Count: rtcp.FormatTCC, Type: rtcp.TypeTransportSpecificFeedback, Length: uint16(cc.MarshalSize()/4 - 1)}
 	raw, err := cc.Marshal()
 	if err != nil {
-		panic(err)
+		return nil
 	}
 	return raw
 }

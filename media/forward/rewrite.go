@@ -14,10 +14,8 @@ func (d *Down) push(l *Layer, p *packet, sent uint32, out any) (switched bool) {
 		d.stop() // the sender began anew
 	}
 	switch {
-	case l == d.current && d.chased(p.seq):
 	case l == d.current:
-		d.pass(l, p, sent)
-		switched = d.held != 0 && !d.open && d.swap(p.at)
+		switched = d.goOn(l, p, sent)
 	case l != d.wanted || !d.live:
 	case d.held != 0:
 		switched = p.at-d.held > holdLimit && d.swap(p.at)
@@ -32,6 +30,15 @@ func (d *Down) push(l *Layer, p *packet, sent uint32, out any) (switched bool) {
 	d.out.Out = nil
 	d.mu.Unlock()
 	return switched
+}
+
+// goOn takes a packet of the current layer, and may begin with a key frame of the next.
+func (d *Down) goOn(l *Layer, p *packet, sent uint32) (switched bool) {
+	if d.chased(p.seq) {
+		return false
+	}
+	d.pass(l, p, sent)
+	return d.held != 0 && !d.open && d.swap(p.at)
 }
 
 // holdLimit is how long a key frame waits for the end of a frame of the layer
