@@ -9,7 +9,10 @@ FUZZ    ?= 10s
 LIVEKIT := bin/livekit-server
 BENCH   ?= --rounds 3
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-UNIT    := $(shell $(GO) list ./... 2>/dev/null | grep -v /e2e)
+# Those with much real media have the machine for themselves.
+HEAVY   := /e2e|/cmd/bench$$|/cmd/dragoman$$|/cluster/relay$$|/media$$
+REAL    := $(shell $(GO) list ./... 2>/dev/null | grep -E '$(HEAVY)')
+UNIT    := $(shell $(GO) list ./... 2>/dev/null | grep -vE '$(HEAVY)')
 FAST    := $(shell $(GO) list ./... 2>/dev/null | grep -v -e /e2e/browser)
 
 .PHONY: run cluster build test test-fast bench profile lint fmt fuzz demo chromium postgresql iproute2 clean help
@@ -30,7 +33,7 @@ build: ## build bin/dragoman
 test: chromium postgresql iproute2 ## everything that must hold, with the race detector, a real browser and a real PostgreSQL
 	$(GO) vet ./...
 	$(GO) test -race -timeout 45m $(UNIT)
-	$(GO) test -race -timeout 45m -p 1 ./e2e/...
+	$(GO) test -race -timeout 45m -p 1 $(REAL)
 
 test-fast: postgresql iproute2 ## the same without the browser
 	$(GO) test -race -timeout 30m $(FAST)
