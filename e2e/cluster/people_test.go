@@ -3,7 +3,10 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
+	"sync"
 	"testing"
+	"time"
 
 	"dragoman/bridge"
 	"dragoman/e2e/driver"
@@ -100,6 +103,47 @@ func (c *town) look(people []*person) {
 	c.Logf("\n%s", matrix)
 	if err := matrix.Err(); err != nil {
 		c.Fatal(err)
+	}
+}
+
+// flow watches how long somebody gets no packet of somebody else's camera, from now on
+// until it is asked for the longest time.
+func (c *town) flow(people []*person) (longest func() time.Duration) {
+	ctx, stop := context.WithCancel(c.Context())
+	gaps := make([]time.Duration, len(people))
+	var all sync.WaitGroup
+	for i, p := range people {
+		all.Go(func() { gaps[i] = p.gap(ctx, without(people, p)) })
+	}
+	return func() time.Duration {
+		stop()
+		all.Wait()
+		return slices.Max(gaps)
+	}
+}
+
+// gap is the longest time without a packet of any of those who send, until ctx ends.
+func (p *person) gap(ctx context.Context, senders []*person) (longest time.Duration) {
+	packets, at := make([]int, len(senders)), make([]time.Time, len(senders))
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		for i, s := range senders {
+			_, video, err := p.Received(ctx, s.Name)
+			if ctx.Err() != nil {
+				return longest
+			}
+			now := time.Now()
+			if at[i].IsZero() || err == nil && video.Packets != packets[i] {
+				packets[i], at[i] = video.Packets, now
+			}
+			longest = max(longest, now.Sub(at[i]))
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return longest
+		}
 	}
 }
 
