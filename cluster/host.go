@@ -334,6 +334,9 @@ func (h *Host) Seat(ctx context.Context, req bridge.JoinRequest, out *bridge.Out
 		if _, moved := isMoved(err); !moved || ctx.Err() != nil {
 			return l, at, err
 		}
+		if out.Over() { // the room was handed over as the client sat down
+			return nil, bridge.Snapshot{}, bridge.Errorf(bridge.Unavailable, "the room is moving: try again")
+		}
 		pause(ctx, 10*time.Millisecond)
 	}
 }

@@ -35,19 +35,20 @@ type presence struct {
 	stop context.CancelFunc
 	turn chan struct{} // held by who sends on the stream; capacity 1
 
-	mu      sync.Mutex
-	at      link.Holding
-	local   bool      // the room runs here
-	moving  bool      // and is about to go elsewhere
-	calm    time.Time // when it takes commands, if it runs here
-	closed  bool
-	seats   map[uint32]*seat
-	calls   map[uint64]*call
-	lastN   uint32       // number of the last seat
-	stream  *link.Stream // nil: there is no way to the room
-	changed chan struct{}
-	mirror  mirror
-	known   uint64 // epoch of the room that the mirror is of; 0: of none
+	mu       sync.Mutex
+	at       link.Holding
+	local    bool      // the room runs here
+	moving   bool      // and is about to go elsewhere
+	calm     time.Time // when it takes commands, if it runs here
+	closed   bool
+	entering int // clients that are being seated in a room of this node: it is not idle
+	seats    map[uint32]*seat
+	calls    map[uint64]*call
+	lastN    uint32       // number of the last seat
+	stream   *link.Stream // nil: there is no way to the room
+	changed  chan struct{}
+	mirror   mirror
+	known    uint64 // epoch of the room that the mirror is of; 0: of none
 }
 
 // call is something that the owner is asked and has not answered.
@@ -99,6 +100,9 @@ func (p *presence) join(ctx context.Context, req bridge.JoinRequest, out *bridge
 	p.lastN++
 	s := &seat{p: p, n: p.lastN, req: req, out: out, watches: map[bridge.PublicationID]string{}}
 	local := p.local
+	if local {
+		p.entering++
+	}
 	p.mu.Unlock()
 	if local {
 		return p.joinHere(ctx, s)
@@ -146,6 +150,7 @@ func (p *presence) joinHere(ctx context.Context, s *seat) (bridge.Link, bridge.S
 	in, at, err := p.h.local.Seat(ctx, s.req, s.out)
 	if err != nil {
 		p.mu.Lock()
+		p.entering--
 		if p.moving || !p.local {
 			err = errGone
 		}
@@ -154,6 +159,7 @@ func (p *presence) joinHere(ctx context.Context, s *seat) (bridge.Link, bridge.S
 		return nil, at, err
 	}
 	p.mu.Lock()
+	p.entering--
 	late := p.moving || !p.local || p.closed
 	if !late {
 		s.link, s.self = in, at.Self
@@ -229,7 +235,7 @@ func (p *presence) release(s *seat) {
 	if s.over == nil {
 		s.over = bridge.Errorf(bridge.Closed, "you have left the room")
 	}
-	idle := !p.closed && !p.moving && len(p.seats) == 0 && len(p.calls) == 0
+	idle := !p.closed && !p.moving && len(p.seats) == 0 && len(p.calls) == 0 && p.entering == 0
 	if idle {
 		p.closed = true
 		p.wake()

@@ -28,7 +28,7 @@ func TestImports(t *testing.T) {
 		"stage":   {[]string{"dragoman/e2e/transcript", "dragoman/media/mediatest"}, "the stage gives transcripts media, and nothing else"},
 		"demo":    {[]string{"dragoman/bridge", "dragoman/e2e/driver"}, "the demo is a script of drivers"},
 		"browser": {[]string{"github.com/chromedp/*"}, "the browser knows no server but by its address"},
-		"node":    {[]string{"dragoman/cmd/serve", "dragoman/config"}, "a node is what people run, with their configuration"},
+		"node":    {[]string{"dragoman/bridge", "dragoman/cmd/serve", "dragoman/config", "dragoman/dialects/admin"}, "a node is what people run, with their configuration"},
 		".":       {nil, "scenarios are tests"},
 	} {
 		out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`, "./"+pkg).CombinedOutput()
