@@ -32,7 +32,7 @@ func (c *town) enter(n *node, d driver.Dialect, room, name string) *person {
 
 func (p *person) come(ctx context.Context) error {
 	err := p.Join(ctx, p.room, bridge.NoRole)
-	if err == nil {
+	if err == nil && (p.d.ByMedia || !p.at.t.deaf) {
 		err = p.Publish(ctx, bridge.Camera)
 	}
 	return err

@@ -61,6 +61,7 @@ type town struct {
 	keys     string
 	database string
 	nodes    []*node
+	deaf     bool // its people have no way to the media of nodes: they are on loopback only
 }
 
 // node is one process.
