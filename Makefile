@@ -11,8 +11,8 @@ FUZZ    ?= 10s
 LIVEKIT := bin/livekit-server
 BENCH   ?= --rounds 3
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-# Those with much real media have the machine for themselves.
-# Five browsers leave a server with the race detector too little of a small machine.
+# Those with much real media have the machine for themselves. Five browsers leave a
+# server with the race detector too little of a small one.
 HEAVY   := /e2e|/cmd/bench$$|/cmd/dragoman$$|/cluster/relay$$|/media$$
 REAL    := $(shell $(GO) list ./... 2>/dev/null | grep -E '$(HEAVY)' | grep -v /e2e/browser)
 UNIT    := $(shell $(GO) list ./... 2>/dev/null | grep -vE '$(HEAVY)')
