@@ -9,7 +9,6 @@ import (
 	"io"
 	"mime"
 	"mime/multipart"
-	"net"
 	"net/http"
 	"net/mail"
 	"os"
@@ -19,10 +18,10 @@ import (
 	"time"
 
 	ics "github.com/arran4/golang-ical"
-	"github.com/emersion/go-smtp"
 
 	"dragoman/bridge"
 	"dragoman/bridge/notify"
+	"dragoman/bridge/notify/smtptest"
 	"dragoman/cmd/serve"
 	"dragoman/config"
 	"dragoman/dialects/asn/client"
@@ -159,69 +158,28 @@ func host(t *testing.T, h hosted) (p serve.Ports, kill func()) {
 	return p, kill
 }
 
-// office is a real mail server.
-type office struct{ got chan posted }
-
-// posted is a mail as it came.
-type posted struct{ to, data string }
-
-type letterbox struct {
-	*office
-	to string
-}
-
-func (o *office) NewSession(*smtp.Conn) (smtp.Session, error)  { return &letterbox{office: o}, nil }
-func (*letterbox) Mail(string, *smtp.MailOptions) error        { return nil }
-func (l *letterbox) Rcpt(to string, _ *smtp.RcptOptions) error { l.to = to; return nil }
-func (*letterbox) Reset()                                      {}
-func (*letterbox) Logout() error                               { return nil }
-
-func (l *letterbox) Data(r io.Reader) error {
-	data, err := io.ReadAll(r)
-	l.got <- posted{l.to, string(data)}
-	return err
-}
-
-func openOffice(t *testing.T) (o *office, address string) {
-	t.Helper()
-	o = &office{got: make(chan posted, 10)}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := smtp.NewServer(o)
-	done := make(chan error, 1)
-	go func() { done <- s.Serve(l) }()
-	t.Cleanup(func() {
-		if err := errors.Join(s.Close(), <-done); err != nil && !errors.Is(err, smtp.ErrServerClosed) {
-			t.Error(err)
-		}
-	})
-	return o, l.Addr().String()
-}
-
 // expect waits for as many mails as are wanted, by address: the method of the calendar
 // object, its sequence, its id and its summary.
-func (o *office) expect(t *testing.T, want map[string]string) {
+func expect(t *testing.T, got <-chan smtptest.Mail, want map[string]string) {
 	t.Helper()
 	for range len(want) {
 		select {
-		case p := <-o.got:
-			if got := p.read(t); got != want[p.to] {
-				t.Errorf("%s is told %q, want %q", p.to, got, want[p.to])
+		case p := <-got:
+			if told := read(t, p); told != want[p.To] {
+				t.Errorf("%s is told %q, want %q", p.To, told, want[p.To])
 			}
-			delete(want, p.to)
+			delete(want, p.To)
 		case <-time.After(patience):
 			t.Fatalf("no mail to %v", want)
 		}
 	}
 }
 
-func (p posted) read(t *testing.T) string {
+func read(t *testing.T, p smtptest.Mail) string {
 	t.Helper()
-	msg, err := mail.ReadMessage(strings.NewReader(p.data))
+	msg, err := mail.ReadMessage(strings.NewReader(p.Data))
 	if err != nil {
-		t.Fatalf("%v\n%s", err, p.data)
+		t.Fatalf("%v\n%s", err, p.Data)
 	}
 	_, params, err := mime.ParseMediaType(msg.Header.Get("Content-Type"))
 	if err != nil {
@@ -230,7 +188,7 @@ func (p posted) read(t *testing.T) string {
 	for r := multipart.NewReader(msg.Body, params["boundary"]); ; {
 		part, err := r.NextPart()
 		if err != nil {
-			t.Fatalf("there is no calendar object: %v\n%s", err, p.data)
+			t.Fatalf("there is no calendar object: %v\n%s", err, p.Data)
 		}
 		kind, params, err := mime.ParseMediaType(part.Header.Get("Content-Type"))
 		if err != nil || kind != "text/calendar" {
@@ -238,7 +196,7 @@ func (p posted) read(t *testing.T) string {
 		}
 		cal, err := ics.ParseCalendar(part)
 		if err != nil || len(cal.Events()) != 1 {
-			t.Fatalf("%v\n%s", err, p.data)
+			t.Fatalf("%v\n%s", err, p.Data)
 		}
 		of := func(c ics.ComponentProperty) string {
 			if v := cal.Events()[0].GetProperty(c); v != nil {
@@ -258,7 +216,7 @@ func (p posted) read(t *testing.T) string {
 func TestScheduledMeeting(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	o, address := openOffice(t)
+	address, got := smtptest.Start(t)
 	h := hosted{t.TempDir(), address}
 	ports, kill := host(t, h)
 	plain := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
@@ -283,7 +241,7 @@ func TestScheduledMeeting(t *testing.T) {
 		text := what + " " + id + "@dragoman.invalid " + subject
 		return map[string]string{"tom@example.org": text, "mia@example.org": text}
 	}
-	o.expect(t, told("REQUEST 0", "Plans"))
+	expect(t, got, told("REQUEST 0", "Plans"))
 	kill()
 
 	ports, _ = host(t, h)
@@ -319,9 +277,9 @@ func TestScheduledMeeting(t *testing.T) {
 		t.Errorf("the room is not made of what is stored: %s, %v", room, err)
 	}
 	call("asnUpdateMeeting", &rose.UpdateMeetingArgument{ConferenceID: id, Notify: true, Subject: new("Better plans")}, new(rose.UpdateMeetingResult))
-	o.expect(t, told("REQUEST 1", "Better plans"))
+	expect(t, got, told("REQUEST 1", "Better plans"))
 	call("asnCancelMeeting", &rose.CancelMeetingArgument{ConferenceID: id, Notify: true}, new(rose.CancelMeetingResult))
-	o.expect(t, told("CANCEL 2", "Better plans"))
+	expect(t, got, told("CANCEL 2", "Better plans"))
 	m.saw(people[2], driver.Sight{What: driver.ThrownOut})
 	_, err = client.Join(ctx, client.Config{URL: "ws://" + ports.HTTP + "/asn/ws"}, client.Ticket{Conference: id, Name: "Late"})
 	if r, ok := errors.AsType[*client.Refusal](err); !ok || r.Number != int64(rose.ConferenceEnded) {

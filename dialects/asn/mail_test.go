@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"mime"
 	"mime/multipart"
-	"net"
 	"net/mail"
 	"slices"
 	"strings"
@@ -15,61 +14,26 @@ import (
 	"time"
 
 	reader "github.com/arran4/golang-ical"
-	"github.com/emersion/go-smtp"
 
 	"dragoman/bridge"
 	"dragoman/bridge/notify"
+	"dragoman/bridge/notify/smtptest"
 	"dragoman/bridge/store"
 	"dragoman/dialects/asn/rose"
 )
 
-// post office is a real mail server.
-type office struct{ got chan letter }
-
-type letter struct{ to, data string }
-
-func (o *office) NewSession(*smtp.Conn) (smtp.Session, error) { return &talk{o: o}, nil }
-
-type talk struct {
-	o  *office
-	to string
-}
-
-func (*talk) Mail(string, *smtp.MailOptions) error        { return nil }
-func (k *talk) Rcpt(to string, _ *smtp.RcptOptions) error { k.to = to; return nil }
-func (*talk) Reset()                                      {}
-func (*talk) Logout() error                               { return nil }
-
-func (k *talk) Data(r io.Reader) error {
-	data, err := io.ReadAll(r)
-	k.o.got <- letter{k.to, string(data)}
-	return err
-}
-
 // newOffice starts a mail server on a real socket, and a mailer that uses it.
-func newOffice(t *testing.T) (*office, *notify.Mailer) {
+func newOffice(t *testing.T) (<-chan smtptest.Mail, *notify.Mailer) {
 	t.Helper()
-	o := &office{got: make(chan letter, 10)}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := smtp.NewServer(o)
-	done := make(chan error, 1)
-	go func() { done <- s.Serve(l) }()
 	cfg := notify.DefaultConfig()
-	cfg.Server, cfg.Security, cfg.From = l.Addr().String(), notify.Plain, "bridge@example.org"
+	addr, got := smtptest.Start(t)
+	cfg.Server, cfg.Security, cfg.From = addr, notify.Plain, "bridge@example.org"
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
 	m := notify.New(cfg, notify.Options{Log: slog.New(slog.DiscardHandler)})
-	t.Cleanup(func() {
-		m.Close()
-		if err := errors.Join(s.Close(), <-done); err != nil && !errors.Is(err, smtp.ErrServerClosed) {
-			t.Error(err)
-		}
-	})
-	return o, m
+	t.Cleanup(m.Close)
+	return got, m
 }
 
 // invitation is what a mail program makes of a mail.
@@ -79,13 +43,13 @@ type invitation struct {
 }
 
 // open reads a mail.
-func (l letter) open(t *testing.T) invitation {
+func open(t *testing.T, l smtptest.Mail) invitation {
 	t.Helper()
-	msg, err := mail.ReadMessage(strings.NewReader(l.data))
+	msg, err := mail.ReadMessage(strings.NewReader(l.Data))
 	if err != nil {
-		t.Fatalf("%v\n%s", err, l.data)
+		t.Fatalf("%v\n%s", err, l.Data)
 	}
-	i := invitation{to: l.to}
+	i := invitation{to: l.To}
 	if i.subject, err = new(mime.WordDecoder).DecodeHeader(msg.Header.Get("Subject")); err != nil {
 		t.Error(err)
 	}
@@ -148,7 +112,7 @@ func (w *world) call(t *testing.T, user, op string, argument, into rose.Value) {
 // TestInvitations: a meeting with two attendees yields two mails that calendars
 // understand; another node finds it, changes it and takes it back (reference 14.3).
 func TestInvitations(t *testing.T) {
-	o, mailer := newOffice(t)
+	mails, mailer := newOffice(t)
 	w := newWorld(t)
 	w.env.Mail = mailer
 	w.open()
@@ -166,7 +130,7 @@ func TestInvitations(t *testing.T) {
 	expect := func(want map[string]string, subject, status string) {
 		t.Helper()
 		for range len(want) {
-			i := (<-o.got).open(t)
+			i := open(t, <-mails)
 			if got := i.method + " " + i.property(reader.ComponentPropertySequence); got != want[i.to] {
 				t.Errorf("%s: %s, want %s", i.to, got, want[i.to])
 			}
@@ -206,7 +170,7 @@ func TestInvitations(t *testing.T) {
 		ConferenceID: made.Meeting.ConferenceID, Notify: true, Subject: new("Moved"),
 		Attendees: []rose.MeetingAttendee{attendee("Mia", "mia@example.org", rose.RoleModerator)},
 	}, &updated)
-	got := []invitation{(<-o.got).open(t), (<-o.got).open(t)}
+	got := []invitation{open(t, <-mails), open(t, <-mails)}
 	slices.SortFunc(got, func(a, b invitation) int { return strings.Compare(a.to, b.to) })
 	for n, want := range []string{"mia@example.org REQUEST 1 CONFIRMED", "tom@example.org CANCEL 1 CANCELLED"} {
 		i := got[n]
@@ -215,7 +179,7 @@ func TestInvitations(t *testing.T) {
 		}
 	}
 	other.call(t, "alice", "asnCancelMeeting", &rose.CancelMeetingArgument{ConferenceID: made.Meeting.ConferenceID, Notify: true, Reason: new("No cake.")}, new(rose.CancelMeetingResult))
-	i := (<-o.got).open(t)
+	i := open(t, <-mails)
 	if i.method != "CANCEL" || i.property(reader.ComponentPropertySequence) != "2" || !strings.Contains(i.text, "No cake.") {
 		t.Errorf("%+v", i)
 	}
