@@ -90,6 +90,8 @@ type Gossip struct {
 
 	joins, failed, rejected atomic.Uint64
 
+	telling sync.Mutex // memberlist tells of this node one at a time
+
 	mu      sync.Mutex
 	self    Node
 	members map[bridge.NodeID]Node // as memberlist told
@@ -294,7 +296,7 @@ func (g *Gossip) Leave(ctx context.Context) error {
 		return nil
 	}
 	g.change(func(n *Node) { n.State = Draining })
-	_ = g.list.UpdateNode(wait) // whoever misses it seeks this node for a while
+	_ = g.update(wait) // whoever misses it seeks this node for a while
 	err := g.list.Leave(wait)
 	return cmp.Or(g.Close(), err)
 }
@@ -376,12 +378,19 @@ func (g *Gossip) announce() {
 		}
 		if meta := *g.meta.Load(); !slices.Equal(meta, told) {
 			told = meta
-			if err := g.list.UpdateNode(time.Second); err != nil {
+			if err := g.update(time.Second); err != nil {
 				g.log.Debug("nobody was told yet", "err", err)
 			}
 			signal(g.notice)
 		}
 	}
+}
+
+// update tells the others what this node says of itself.
+func (g *Gossip) update(wait time.Duration) error {
+	g.telling.Lock()
+	defer g.telling.Unlock()
+	return g.list.UpdateNode(wait)
 }
 
 // signal leaves a signal in a channel of capacity 1.
