@@ -28,7 +28,7 @@ type feedback struct {
 		recorder *twcc.Recorder
 		any      bool
 	}
-	room room
+	capacity capacity
 
 	// Of the ticker.
 	nacks []uint16
@@ -40,7 +40,7 @@ func (f *feedback) init(p *peer) {
 	f.ins.Store(&[]*incoming{})
 	f.outs.Store(&[]*outgoing{})
 	f.arrivals.recorder = twcc.NewRecorder(p.ssrc)
-	f.room.guess = estimate.New()
+	f.capacity.guess = estimate.New()
 }
 
 // watch makes the lists of what goes in and out. The peer's lock is held.
@@ -81,9 +81,9 @@ func (f *feedback) take(ssrc uint32, packet rtcp.Packet, via any) {
 		f.loss(ssrc, r.Reports)
 	case *rtcp.ReceiverEstimatedMaximumBitrate:
 		if len(r.SSRCs) > 0 && r.SSRCs[0] == ssrc { // it comes once for each
-			f.room.Lock()
-			f.room.guess.REMB(time.Duration(now), int(min(r.Bitrate, 1e9)))
-			f.room.Unlock()
+			f.capacity.Lock()
+			f.capacity.guess.REMB(time.Duration(now), int(min(r.Bitrate, 1e9)))
+			f.capacity.Unlock()
 		}
 	default:
 		if out := f.out(ssrc); out != nil {
@@ -132,9 +132,9 @@ func expand(pairs []rtcp.NackPair) []uint16 {
 func (f *feedback) loss(ssrc uint32, reports []rtcp.ReceptionReport) {
 	for _, r := range reports {
 		if out := f.out(ssrc); r.SSRC == ssrc && out != nil && out.kind == video {
-			f.room.Lock()
-			f.room.worst = max(f.room.worst, r.FractionLost)
-			f.room.Unlock()
+			f.capacity.Lock()
+			f.capacity.worst = max(f.capacity.worst, r.FractionLost)
+			f.capacity.Unlock()
 		}
 	}
 }

@@ -231,9 +231,9 @@ func (f *feedback) read(b []byte, only *control, via any) {
 // fate takes transport-wide feedback. Where it comes several times, once for each SSRC in
 // a compound packet, only the first tells anything.
 func (f *feedback) fate(b []byte) {
-	f.room.Lock()
-	defer f.room.Unlock()
-	if f.room.sent != nil && !f.room.guess.TWCC(time.Duration(f.p.e.now()), f.room.sent, b) {
+	f.capacity.Lock()
+	defer f.capacity.Unlock()
+	if f.capacity.sent != nil && !f.capacity.guess.TWCC(time.Duration(f.p.e.now()), f.capacity.sent, b) {
 		f.malformed.Add(1)
 	}
 }

@@ -178,9 +178,9 @@ func (e *Engine) PeerStats() []PeerStats {
 
 func (p *peer) stats() PeerStats {
 	f := &p.feedback
-	f.room.Lock()
-	rate, _ := f.room.guess.Estimate()
-	f.room.Unlock()
+	f.capacity.Lock()
+	rate, _ := f.capacity.guess.Estimate()
+	f.capacity.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := PeerStats{

@@ -68,17 +68,17 @@ func TestRemovedLayerIsReplaced(t *testing.T) {
 // A source that sends only what is wanted says what that could be.
 func TestChoices(t *testing.T) {
 	track, src := NewTrack(), NewSource(newSink(), &Clock{})
-	if all := track.Choices(0); all != nil {
+	if all := track.Choices(nil, 0); all != nil {
 		t.Errorf("choices of nothing: %v", all)
 	}
 	track.Feed(src, 0)
 	frame(t, video(src, "q"), 1, true, ms)
-	if all, want := track.Choices(2*ms), []Choice{{RID: "q", Last: ms}}; !reflect.DeepEqual(all, want) {
+	if all, want := track.Choices(nil, 2*ms), []Choice{{RID: "q", Last: ms}}; !reflect.DeepEqual(all, want) {
 		t.Errorf("choices are %v", all)
 	}
 	src.Offer([]Offer{{RID: "q", Bitrate: 100}, {RID: "f", Bitrate: 900}})
 	want := []Choice{{"q", 100, 2 * ms}, {"f", 900, 2 * ms}}
-	if all := track.Choices(2 * ms); !reflect.DeepEqual(all, want) {
+	if all := track.Choices(nil, 2*ms); !reflect.DeepEqual(all, want) {
 		t.Errorf("choices are %v", all)
 	}
 }

@@ -102,17 +102,18 @@ type Choice struct {
 	Last    int64 // when its last packet came
 }
 
-// Choices returns what subscriptions can have, lowest first: what comes in, or where
+// Choices appends what subscriptions can have, lowest first: what comes in, or where
 // the source says so, what it could send.
-func (t *Track) Choices(now int64) (all []Choice) {
+func (t *Track) Choices(all []Choice, now int64) []Choice {
 	s := t.Source()
 	if s == nil {
-		return nil
+		return all
 	}
+	before := len(all)
 	for _, o := range s.Offered() {
 		all = append(all, Choice{RID: o.RID, Bitrate: o.Bitrate, Last: now})
 	}
-	if len(all) > 0 {
+	if len(all) > before {
 		return all
 	}
 	for _, l := range s.Layers() {

@@ -5,11 +5,12 @@ import (
 	"time"
 
 	"dragoman/media/estimate"
+	"dragoman/media/forward"
 	"dragoman/media/layer"
 )
 
-// room is how much a client can take.
-type room struct {
+// capacity is how much a client can take.
+type capacity struct {
 	sync.Mutex
 	guess *estimate.Bandwidth
 	sent  *estimate.History // nil: no packet is numbered
@@ -22,19 +23,19 @@ type room struct {
 
 // history returns what numbers packets; with begin, there is one from now on.
 func (f *feedback) history(begin bool) *estimate.History {
-	f.room.Lock()
-	defer f.room.Unlock()
-	if begin && f.room.sent == nil {
-		f.room.sent = &estimate.History{}
+	f.capacity.Lock()
+	defer f.capacity.Unlock()
+	if begin && f.capacity.sent == nil {
+		f.capacity.sent = &estimate.History{}
 	}
-	return f.room.sent
+	return f.capacity.sent
 }
 
 // probe sends the padding that shows whether a client can take more.
 func (f *feedback) probe(now int64) {
-	f.room.Lock()
-	n := f.room.guess.Padding(time.Duration(now))
-	f.room.Unlock()
+	f.capacity.Lock()
+	n := f.capacity.guess.Padding(time.Duration(now))
+	f.capacity.Unlock()
 	for _, o := range *f.outs.Load() {
 		if n <= 0 {
 			return
@@ -57,18 +58,18 @@ func (f *feedback) judge(now int64) {
 			repeated += c.Repeated - c.Retransmitted
 		}
 	}
-	sent, again := packets-f.room.before.packets, repeated-f.room.before.repeated
-	f.room.before.packets, f.room.before.repeated = packets, repeated
-	f.room.Lock()
-	defer f.room.Unlock()
-	worst := f.room.worst
-	f.room.worst = 0
+	sent, again := packets-f.capacity.before.packets, repeated-f.capacity.before.repeated
+	f.capacity.before.packets, f.capacity.before.repeated = packets, repeated
+	f.capacity.Lock()
+	defer f.capacity.Unlock()
+	worst := f.capacity.worst
+	f.capacity.worst = 0
 	const few = 20 // packets that tell nothing
 	if sent < few {
 		return
 	}
 	worst = max(worst, uint8(min(again*256/sent, 255)))
-	f.room.guess.Loss(time.Duration(now), worst)
+	f.capacity.guess.Loss(time.Duration(now), worst)
 }
 
 // allocate shares what the client can take among what is sent to it. The lock is
@@ -77,6 +78,7 @@ func (p *peer) allocate(now int64) {
 	var subs []*layer.Subscription
 	var outs []*outgoing
 	var sent uint64
+	var choices []forward.Choice // of one line after another
 	for _, l := range p.lines {
 		o := l.out
 		if o == nil || !l.outgoing {
@@ -90,20 +92,21 @@ func (p *peer) allocate(now int64) {
 		o.check(l.send)
 		o.sub.Audio, o.sub.Wish = l.kind == audio, l.send.wish
 		o.sub.Layers = o.sub.Layers[:0]
-		for _, c := range o.track.Choices(now) {
+		choices = o.track.Choices(choices[:0], now)
+		for _, c := range choices {
 			o.sub.Layers = append(o.sub.Layers, layer.Layer{RID: c.RID, Bitrate: c.Bitrate, Last: time.Duration(c.Last)})
 		}
 		subs, outs = append(subs, &o.sub), append(outs, o)
 	}
 	f := &p.feedback
-	f.room.Lock()
-	if sent > f.room.sentTo {
-		f.room.guess.Sent(time.Duration(now), int(sent-f.room.sentTo))
+	f.capacity.Lock()
+	if sent > f.capacity.sentTo {
+		f.capacity.guess.Sent(time.Duration(now), int(sent-f.capacity.sentTo))
 	}
-	f.room.sentTo = sent
-	rate, known := f.room.guess.Estimate()
-	numbered := f.room.guess.Numbered(time.Duration(now))
-	f.room.Unlock()
+	f.capacity.sentTo = sent
+	rate, known := f.capacity.guess.Estimate()
+	numbered := f.capacity.guess.Numbered(time.Duration(now))
+	f.capacity.Unlock()
 	aside := 0 // what the guess leaves out
 	for _, s := range subs {
 		if numbered && s.Audio && len(s.Layers) > 0 {
@@ -112,9 +115,9 @@ func (p *peer) allocate(now int64) {
 	}
 	p.e.allocator.Allocate(time.Duration(now), rate+aside, known, subs)
 	if want := p.e.allocator.Wanted(subs) - aside; known && want > 0 {
-		f.room.Lock()
-		f.room.guess.Probe(time.Duration(now), want)
-		f.room.Unlock()
+		f.capacity.Lock()
+		f.capacity.guess.Probe(time.Duration(now), want)
+		f.capacity.Unlock()
 	}
 	for _, o := range outs {
 		o.down.SetPace(rate, int64(tick))
