@@ -1,9 +1,10 @@
 package cluster_test
 
 import (
-	"os/exec"
 	"strings"
 	"testing"
+
+	"dragoman/bridge/bridgetest"
 )
 
 // TestImports holds the dependency rule (architecture.md 3) for this folder.
@@ -18,22 +19,17 @@ func TestImports(t *testing.T) {
 		root + "/relay":       {[]string{"dragoman/bridge", root + "/link", "dragoman/media", "dragoman/media/forward"}, "relays join the media engines of nodes; they know no dialect, and of the cluster what they say themselves"},
 		root + "/clustertest": {[]string{"dragoman/bridge", root, root + "/link", "github.com/hashicorp/memberlist"}, "tests of dialects use it, so it may drag in nothing but the cluster"},
 	}
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, root+"/...").Output()
-	if err != nil {
-		t.Fatalf("go list: %v", err)
-	}
 	seen := 0
-	for line := range strings.Lines(string(out)) {
-		words := strings.Fields(line)
-		rule, known := rules[words[0]]
+	for pkg, imports := range bridgetest.Imports(t, "cluster") {
+		rule, known := rules[pkg]
 		if !known {
-			t.Errorf("%s is a new package: say here what it may import, and why (architecture.md 3)", words[0])
+			t.Errorf("%s is a new package: say here what it may import, and why (architecture.md 3)", pkg)
 			continue
 		}
 		seen++
-		for _, path := range words[1:] {
+		for _, path := range imports {
 			if !mayImport(path, rule.may) {
-				t.Errorf("%s must not import %s: %s", words[0], path, rule.why)
+				t.Errorf("%s must not import %s: %s", pkg, path, rule.why)
 			}
 		}
 	}

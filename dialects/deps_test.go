@@ -1,12 +1,10 @@
 package dialects_test
 
 import (
-	"encoding/json"
-	"errors"
-	"io"
-	"os/exec"
 	"strings"
 	"testing"
+
+	"dragoman/bridge/bridgetest"
 )
 
 // forbidden is what nothing below dialects may import, tests aside, and why.
@@ -27,31 +25,16 @@ var forbidden = []struct{ prefix, why string }{
 
 // TestImports holds the dependency rule of this folder (architecture 3).
 func TestImports(t *testing.T) {
-	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "./...").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := json.NewDecoder(strings.NewReader(string(out)))
-	packages := 0
-	for {
-		var p struct {
-			ImportPath string
-			Imports    []string
-		}
-		if err := d.Decode(&p); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		packages++
-		for _, path := range p.Imports {
-			if why := whyNot(p.ImportPath, path); why != "" {
-				t.Errorf("%s imports %s: %s", p.ImportPath, path, why)
+	packages := bridgetest.Imports(t, "dialects")
+	for pkg, imports := range packages {
+		for _, path := range imports {
+			if why := whyNot(pkg, path); why != "" {
+				t.Errorf("%s imports %s: %s", pkg, path, why)
 			}
 		}
 	}
-	if packages < 2 {
-		t.Errorf("only %d packages were looked at", packages)
+	if len(packages) < 2 {
+		t.Errorf("only %d packages were looked at", len(packages))
 	}
 }
 

@@ -1,14 +1,17 @@
 package e2e
 
 import (
-	"os/exec"
+	"path"
 	"strings"
 	"testing"
+
+	"dragoman/bridge/bridgetest"
 )
 
 // TestImports holds the dependency rule. Tests may import more than the package
 // they test.
 func TestImports(t *testing.T) {
+	packages := bridgetest.Imports(t, "e2e")
 	for pkg, rule := range map[string]struct {
 		may []string // ours, and of others
 		why string
@@ -31,11 +34,11 @@ func TestImports(t *testing.T) {
 		"node":    {[]string{"dragoman/bridge", "dragoman/cmd/serve", "dragoman/config", "dragoman/dialects/admin"}, "a node is what people run, with their configuration"},
 		".":       {nil, "scenarios are tests"},
 	} {
-		out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`, "./"+pkg).CombinedOutput()
-		if err != nil {
-			t.Fatalf("%s: %v\n%s", pkg, err, out)
+		imports, found := packages[path.Join("dragoman/e2e", pkg)]
+		if !found {
+			t.Errorf("e2e/%s is not there", pkg)
 		}
-		for _, path := range strings.Fields(string(out)) {
+		for _, path := range imports {
 			foreign := strings.Contains(strings.SplitN(path, "/", 2)[0], ".") || strings.HasPrefix(path, "dragoman/")
 			if foreign && !allowed(rule.may, path) {
 				t.Errorf("e2e/%s imports %s: %s", pkg, path, rule.why)

@@ -1,19 +1,16 @@
 package serve
 
 import (
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
+
+	"dragoman/bridge/bridgetest"
 )
 
 // TestWhoMayImportWhat holds that libraries which may be replaced one day are
 // known in one place each.
 func TestWhoMayImportWhat(t *testing.T) {
-	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}}: {{join .Imports " "}}`, "dragoman/...").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
 	rules := []struct {
 		library string
 		places  []string
@@ -28,9 +25,8 @@ func TestWhoMayImportWhat(t *testing.T) {
 		{"dragoman/bridge/gate/oidctest", nil, "only tests need an issuer of their own"},
 		{"dragoman/cmd/", []string{"dragoman/cmd/dragoman", "dragoman/e2e/node"}, "commands are not a library"},
 	}
-	for line := range strings.Lines(string(out)) {
-		who, imports, _ := strings.Cut(strings.TrimSpace(line), ": ")
-		for _, path := range strings.Fields(imports) {
+	for who, imports := range bridgetest.Imports(t, ".") {
+		for _, path := range imports {
 			for _, r := range rules {
 				if strings.HasPrefix(path, r.library) && !slices.Contains(r.places, who) {
 					t.Errorf("%s imports %s: %s", who, path, r.why)

@@ -7,12 +7,12 @@ import (
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
 
 	"dragoman/bridge"
+	"dragoman/bridge/bridgetest"
 )
 
 func page(t *testing.T, cfg Config) http.Handler {
@@ -172,11 +172,7 @@ func TestCard(t *testing.T) {
 // TestImports holds the dependency rule: the page speaks to dialects over the
 // wire only.
 func TestImports(t *testing.T) {
-	out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`, ".").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range strings.Fields(string(out)) {
+	for _, path := range bridgetest.Imports(t, "dialects/lobby")["dragoman/dialects/lobby"] {
 		if (strings.Contains(path, ".") || strings.HasPrefix(path, "dragoman/")) && path != "dragoman/bridge" || path == "sync" {
 			t.Errorf("lobby imports %s", path)
 		}
