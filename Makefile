@@ -13,7 +13,7 @@ BENCH   ?= --rounds 3
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 # Those with much real media have the machine for themselves. Five browsers leave a
 # server with the race detector too little of a small one.
-HEAVY   := /e2e|/cmd/bench$$|/cmd/dragoman$$|/cluster/relay$$|/media$$
+HEAVY   := /e2e|/cmd/bench$$|/cmd/dragoman$$|/cluster/relay$$|/cluster/livekit|/media$$
 REAL    := $(shell $(GO) list ./... 2>/dev/null | grep -E '$(HEAVY)' | grep -v /e2e/browser)
 UNIT    := $(shell $(GO) list ./... 2>/dev/null | grep -vE '$(HEAVY)')
 FAST    := $(shell $(GO) list ./... 2>/dev/null | grep -v -e /e2e/browser)
@@ -33,13 +33,13 @@ build: ## build bin/dragoman
 	@mkdir -p bin
 	$(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o $(BIN) ./cmd/dragoman
 
-test: chromium postgresql iproute2 ## everything that must hold, with the race detector, a real browser and a real PostgreSQL
+test: chromium postgresql iproute2 $(LIVEKIT) ## everything that must hold, with the race detector, a real browser, PostgreSQL and LiveKit
 	$(GO) vet ./...
 	$(GO) test -race -timeout 45m $(UNIT)
 	$(GO) test -race -timeout 45m -p 1 $(REAL)
 	$(GO) test -timeout 45m ./e2e/browser
 
-test-fast: postgresql iproute2 ## the same without the browser
+test-fast: postgresql iproute2 $(LIVEKIT) ## the same without the browser
 	$(GO) test -race -timeout 30m $(FAST)
 
 bench: build $(LIVEKIT) ## measure forwarding beside a LiveKit server, and the parts by themselves (BENCH="--duration 3s" is short)

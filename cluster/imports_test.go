@@ -14,10 +14,11 @@ func TestImports(t *testing.T) {
 		may []string // besides the standard library
 		why string
 	}{
-		root:                  {[]string{"dragoman/bridge", root + "/link", "github.com/hashicorp/memberlist"}, "a cluster joins rooms, gossip and links; it knows no dialect and no media"},
-		root + "/link":        {[]string{"dragoman/bridge", "google.golang.org/grpc"}, "a link carries commands and events between nodes"},
-		root + "/relay":       {[]string{"dragoman/bridge", root + "/link", "dragoman/media", "dragoman/media/forward"}, "relays join the media engines of nodes; they know no dialect, and of the cluster what they say themselves"},
-		root + "/clustertest": {[]string{"dragoman/bridge", root, root + "/link", "github.com/hashicorp/memberlist"}, "tests of dialects use it, so it may drag in nothing but the cluster"},
+		root:                          {[]string{"dragoman/bridge", root + "/link", "github.com/hashicorp/memberlist"}, "a cluster joins rooms, gossip and links; it knows no dialect and no media"},
+		root + "/link":                {[]string{"dragoman/bridge", "google.golang.org/grpc"}, "a link carries commands and events between nodes"},
+		root + "/relay":               {[]string{"dragoman/bridge", root + "/link", "dragoman/media", "dragoman/media/forward"}, "relays join the media engines of nodes; they know no dialect, and of the cluster what they say themselves"},
+		root + "/livekit/livekittest": {[]string{"github.com/livekit/protocol", "github.com/livekit/server-sdk-go/v2"}, "tests start a server with it, and join it as LiveKit's own clients do"},
+		root + "/clustertest":         {[]string{"dragoman/bridge", root, root + "/link", "github.com/hashicorp/memberlist"}, "tests of dialects use it, so it may drag in nothing but the cluster"},
 	}
 	seen := 0
 	for pkg, imports := range bridgetest.Imports(t, "cluster") {
