@@ -12,6 +12,7 @@ import (
 
 	"dragoman/bridge"
 	"dragoman/e2e/driver"
+	"dragoman/media/mediatest"
 )
 
 // childEnv makes this test binary a client process: what a test kills.
@@ -35,7 +36,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction(mediatest.Stuck))
 }
 
 // beChild joins, publishes, says so, and stays until it is killed.

@@ -17,7 +17,9 @@ import (
 	"dragoman/media/mediatest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(everyEngine{m}) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(everyEngine{m}, goleak.IgnoreTopFunction(mediatest.Stuck))
+}
 
 // engineUnderTest is the media.Config.Engine of newEngine.
 var engineUnderTest string

@@ -11,9 +11,10 @@ import (
 	"go.uber.org/goleak"
 
 	"dragoman/e2e/transcript"
+	"dragoman/media/mediatest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreTopFunction(mediatest.Stuck)) }
 
 // relay passes what one of two clients says to the other.
 func relay() http.Handler {
