@@ -211,6 +211,7 @@ type Info struct {
 	Speaker      ParticipantID // who talks, or talked last; it may have changed without an event that says so
 	Unlisted     bool
 	Attrs        map[string]string // not to be changed: shared
+	Home         string            // the LiveKit room that its maker peers it with; empty: none
 }
 
 // Remaining returns how long the room has before its end, and false when it has

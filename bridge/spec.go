@@ -48,7 +48,7 @@ func (s Spec) Info() Info {
 	return Info{
 		ID: s.ID, Title: s.Title, About: s.About, Secured: secured, Max: s.Max, Ends: s.Ends,
 		WaitingRoom: s.WaitingRoom, Hands: !s.NoHands, Chat: !s.NoChat,
-		MaxBitrate: s.MaxBitrate, Unlisted: s.Unlisted, Attrs: s.Attrs,
+		MaxBitrate: s.MaxBitrate, Unlisted: s.Unlisted, Home: s.Home, Attrs: s.Attrs,
 	}
 }
 

@@ -24,3 +24,23 @@ func (l *Local) Whose(
 	})
 	return owners, can, err
 }
+
+// Sitting is a seat that a client of this process has, in a room of any node.
+type Sitting struct {
+	Room        RoomID
+	Participant ParticipantID
+	Kind        Kind
+	Dialect     string
+}
+
+// Sittings returns the seats of the clients of this process, also of those who are away
+// for a moment or wait, in no order.
+func (l *Local) Sittings() []Sitting {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := make([]Sitting, 0, len(l.holds))
+	for h := range l.holds {
+		all = append(all, Sitting{Room: h.room, Participant: h.self, Kind: h.kind, Dialect: h.dialect})
+	}
+	return all
+}
