@@ -52,12 +52,14 @@ type Engine struct {
 	rooms    sync.Pool // of *[]byte, for packets that are sent at once
 
 	allocator *layer.Allocator
-	wished    chan struct{} // something else is wanted of other nodes; capacity 1
+	wishers   atomic.Pointer[[]chan struct{}] // who is told that something else is wanted; each of capacity 1
+	outlets   atomic.Pointer[[]*Outlet]       // replaced with the lock held, never changed
 
 	mu     sync.Mutex // guards what follows
 	closed bool
 	peers  map[*peer]bool
 	relays map[*Relay]bool
+	inlets map[*Inlet]bool
 	cert   *webrtc.Certificate
 	net    *stdnet.Net // interfaces of the machine …
 	netAt  int64       // … as they were at that time
@@ -73,7 +75,7 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e := &Engine{
 		cfg: cfg, log: cfg.Log, begin: time.Now(), quit: make(chan struct{}), peers: map[*peer]bool{},
-		relays: map[*Relay]bool{}, wished: make(chan struct{}, 1),
+		relays: map[*Relay]bool{}, inlets: map[*Inlet]bool{},
 		blank: forward.Black(160, 90), allocator: layer.New(layer.Config{}),
 	}
 	if e.log == nil {
@@ -81,6 +83,8 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e.rooms.New = func() any { return new([]byte) }
 	e.snapshot.Store(&[]*peer{})
+	e.wishers.Store(&[]chan struct{}{})
+	e.outlets.Store(&[]*Outlet{})
 	e.advertise, _ = parseAdvertise(cfg.Advertise) // validated
 	if err := e.listen(); err != nil {
 		return nil, err
@@ -192,12 +196,15 @@ func (e *Engine) NewPeer(ctx context.Context, cfg bridge.PeerConfig) (bridge.Pee
 
 // publish makes the ticker's list of peers anew. The lock is held.
 func (e *Engine) publish() {
-	list := make([]*peer, 0, len(e.peers)+len(e.relays))
+	list := make([]*peer, 0, len(e.peers)+len(e.relays)+len(e.inlets))
 	for p := range e.peers {
 		list = append(list, p)
 	}
 	for r := range e.relays {
 		list = append(list, r.p)
+	}
+	for in := range e.inlets {
+		list = append(list, in.p)
 	}
 	e.snapshot.Store(&list)
 }
@@ -236,8 +243,15 @@ func (e *Engine) Close() error {
 		peers = append(peers, p)
 	}
 	relays := slices.Collect(maps.Keys(e.relays))
+	inlets, outlets := slices.Collect(maps.Keys(e.inlets)), *e.outlets.Load()
 	e.mu.Unlock()
 	close(e.quit)
+	for _, in := range inlets {
+		in.Close()
+	}
+	for _, o := range outlets {
+		o.Close()
+	}
 	var wg sync.WaitGroup
 	for _, r := range relays {
 		wg.Go(func() { _ = r.Close() })

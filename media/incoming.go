@@ -135,6 +135,10 @@ func (in *incoming) RequestKey(l *forward.Layer) {
 	if r == nil {
 		return
 	}
+	if in.p.inlet != nil {
+		in.p.inlet.key(l.RID)
+		return
+	}
 	if r.pli || !r.fir {
 		in.p.writeRTCP(&rtcp.PictureLossIndication{SenderSSRC: in.p.ssrc, MediaSSRC: l.SSRC})
 		return
@@ -166,7 +170,7 @@ func (in *incoming) layer(r *route, rid string, ssrc uint32, format int, now int
 	}
 	f := &formats[format]
 	s := &stream{Layer: in.source.Add(forward.Spec{
-		RID: rid, Codec: f.codec, Format: format, Rate: f.rate, SSRC: ssrc, Repair: r.nack && (in.kind == video || r.sound),
+		RID: rid, Codec: f.codec, Format: format, Rate: f.rate, SSRC: ssrc, Repair: r.nack[format],
 	})}
 	list = slices.Clone(list)
 	if i >= 0 {

@@ -30,6 +30,7 @@ type peer struct {
 
 	link      *link      // nil: all is Pion's
 	relay     *Relay     // not nil: it has no PeerConnection, and no lines
+	inlet     *Inlet     // the same
 	arriving  sync.Mutex // one packet comes in at a time; contended only while keys are made
 	clock     forward.Clock
 	routes    atomic.Pointer[routes]
@@ -147,6 +148,9 @@ func knownCodecs(names []string) error {
 	}
 	return nil
 }
+
+// far reports whether there is no client at the other end.
+func (p *peer) far() bool { return p.relay != nil || p.inlet != nil }
 
 // ID implements bridge.Peer.
 func (p *peer) ID() bridge.PeerID { return p.cfg.ID }

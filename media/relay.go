@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -77,14 +78,9 @@ func (e *Engine) NewRelay(ctx context.Context, cfg RelayConfig) (*Relay, error) 
 		takes: map[bridge.PublicationID]*taken{}, taking: map[uint32]*taking{}, serves: map[uint32]*serving{},
 	}
 	r.end = sync.OnceFunc(func() { close(r.over) })
-	r.p = &peer{
-		e: e, relay: r, log: e.log.With("relay", cfg.Peer), post: newMailbox(func(bridge.Event) {}),
-		ssrc: rand.Uint32() | 1<<31, // not one of a track, which count from 1
-		quit: r.quit, done: make(chan struct{}), cfg: bridge.PeerConfig{ID: bridge.NewPeerID()},
-	}
-	r.p.feedback.init(r.p)
+	r.p = newFar(e, e.log.With("relay", cfg.Peer))
+	r.p.relay, r.p.quit = r, r.quit
 	r.p.link = &link{p: r.p}
-	r.p.routes.Store(&routes{ssrcs: map[uint32]*route{}})
 	var err error
 	if r.keys, err = newRelayKeys(); err != nil {
 		return nil, err
@@ -104,6 +100,18 @@ func (e *Engine) NewRelay(ctx context.Context, cfg RelayConfig) (*Relay, error) 
 	e.publish()
 	e.mu.Unlock()
 	return r, nil
+}
+
+// newFar makes a peer without a PeerConnection, and without a client.
+func newFar(e *Engine, log *slog.Logger) *peer {
+	p := &peer{
+		e: e, log: log, post: newMailbox(func(bridge.Event) {}),
+		ssrc: rand.Uint32() | 1<<31, // not one of a track, which count from 1
+		done: make(chan struct{}), cfg: bridge.PeerConfig{ID: bridge.NewPeerID()},
+	}
+	p.feedback.init(p)
+	p.routes.Store(&routes{ssrcs: map[uint32]*route{}})
+	return p
 }
 
 // agent makes the ICE agent, on the engine's port.
@@ -260,5 +268,5 @@ func local(s *forward.Source) bool {
 		return false
 	}
 	in, ok := s.Upstream().(*incoming)
-	return ok && in.p.relay == nil
+	return ok && !in.p.far()
 }

@@ -3,7 +3,6 @@ package media
 import (
 	"maps"
 	"slices"
-	"time"
 
 	"dragoman/bridge"
 	"dragoman/media/forward"
@@ -12,13 +11,6 @@ import (
 // relayLevel is the header extension id of the audio level (RFC 6464) on relays.
 // There are no others.
 const relayLevel = 1
-
-// taken is a publication that another node's client feeds.
-type taken struct {
-	pub  *publication
-	ins  [2]*incoming // by bridge.Track
-	open [2]bool      // its gates there
-}
 
 // taking is a layer that comes in.
 type taking struct {
@@ -35,125 +27,6 @@ type serving struct {
 	rid string
 }
 
-// RelayOffer is what a node has of a publication.
-type RelayOffer struct {
-	Here    bool    // a client of the node feeds it
-	Talking bool    // and is heard talking
-	Open    [2]bool // gates, by bridge.Track
-	Sound   bool    // sound has come
-	Layers  []forward.Offer
-}
-
-// Offer returns what this node's clients have of a publication.
-func (e *Engine) Offer(id bridge.PublicationID) (o RelayOffer) {
-	for _, t := range []bridge.Track{bridge.Audio, bridge.Video} {
-		track := e.pubs.track(id, t)
-		if track == nil {
-			return o
-		}
-		o.Open[t] = track.Open()
-		s := track.Source()
-		if !local(s) {
-			continue
-		}
-		o.Here = true
-		layers := s.Layers()
-		if t == bridge.Audio {
-			o.Sound = len(layers) > 0
-			in, _ := s.Upstream().(*incoming)
-			o.Talking = in.talks()
-			continue
-		}
-		for _, l := range layers {
-			if len(layers) > 1 && l.Idle(e.now()) > relayStalled {
-				continue
-			}
-			w, h := l.Size()
-			o.Layers = append(o.Layers, forward.Offer{RID: l.RID, Width: w, Height: h, Bitrate: l.Bitrate()})
-		}
-	}
-	return o
-}
-
-// relayStalled is after how long without packets a simulcast layer is not offered.
-const relayStalled = 1500 * time.Millisecond
-
-// RelayWish is what this node's clients want of a publication that none of them feeds.
-type RelayWish struct {
-	Room   bridge.RoomID
-	Sound  bool
-	Video  bool
-	Layers []string // rids of the layers, of those that can be had
-}
-
-// Wishes returns what this node's clients want of publications of other nodes.
-func (e *Engine) Wishes() map[bridge.PublicationID]RelayWish {
-	all := map[bridge.PublicationID]RelayWish{}
-	for _, p := range *e.snapshot.Load() {
-		if p.relay == nil && p.connected.Load() {
-			p.wishes(e.now(), all)
-		}
-	}
-	return all
-}
-
-// Wished is signalled when Wishes may return something else.
-func (e *Engine) Wished() <-chan struct{} { return e.wished }
-
-func (e *Engine) nudge() {
-	select {
-	case e.wished <- struct{}{}:
-	default:
-	}
-}
-
-// wishes adds what the client wants.
-func (p *peer) wishes(now int64, all map[bridge.PublicationID]RelayWish) {
-	defer p.post.flush()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	far := slices.DeleteFunc(slices.Clone(p.lines), func(l *line) bool { return !l.far() })
-	if len(far) == 0 {
-		return
-	}
-	p.allocate(now)
-	for _, l := range far {
-		w := all[l.send.id]
-		w.Room = p.cfg.Room
-		if w.add(l) {
-			all[l.send.id] = w
-		}
-	}
-}
-
-// far reports whether the client gets here what another node's client feeds. The
-// peer's lock is held.
-func (l *line) far() bool {
-	return l.send != nil && l.send.pub != nil && l.out != nil && l.out.up && l.out.track != nil && !l.send.pub.local()
-}
-
-// add adds what is wanted on a line. It reports whether anything is.
-func (w *RelayWish) add(l *line) bool {
-	wish, sub := l.send.wish, &l.out.sub
-	if l.kind == audio {
-		w.Sound = w.Sound || !wish.Silent
-		return w.Sound || w.Video
-	}
-	if wish.NoMore {
-		return w.Sound || w.Video
-	}
-	w.Video = true
-	if at := sub.Target(); at >= 0 && !slices.Contains(w.Layers, sub.Layers[at].RID) {
-		w.Layers = append(w.Layers, sub.Layers[at].RID)
-	}
-	return true
-}
-
-// local reports whether a client of this node feeds the publication.
-func (p *publication) local() bool {
-	return local(p.tracks[bridge.Audio].Source()) || local(p.tracks[bridge.Video].Source())
-}
-
 // Watch makes the relay feed a publication, of which nothing comes in yet. Exists: a
 // client of this node feeds it.
 func (r *Relay) Watch(id bridge.PublicationID) error {
@@ -165,17 +38,12 @@ func (r *Relay) Watch(id bridge.PublicationID) error {
 	case r.takes[id] != nil:
 		return nil
 	}
-	pub, err := r.e.pubs.acquire(id, bridge.ParticipantID{})
+	t, err := r.p.take(id, (*publication).local)
 	if err != nil {
 		return err
 	}
-	if pub.local() {
-		r.e.pubs.release(pub)
-		return bridge.Errorf(bridge.Exists, "the stream is of a client of this node")
-	}
-	t := &taken{pub: pub, ins: [2]*incoming{newIncoming(r.p, audio), newIncoming(r.p, video)}}
 	for i, in := range t.ins {
-		pub.tracks[i].Feed(in.source, r.e.now())
+		t.pub.tracks[i].Feed(in.source, r.e.now())
 	}
 	r.takes[id] = t
 	r.watch()
@@ -187,13 +55,7 @@ func (r *Relay) Offered(id bridge.PublicationID, o RelayOffer) {
 	r.mu.Lock()
 	t := r.takes[id]
 	if t != nil {
-		for i, in := range t.ins {
-			if t.open[i] && !o.Open[i] {
-				in.source.Forget() // nobody begins with what came before a mute
-			}
-		}
-		t.open = o.Open
-		t.ins[bridge.Video].source.Offer(o.Layers)
+		t.offered(o)
 	}
 	r.mu.Unlock()
 	r.e.nudge()
@@ -273,11 +135,10 @@ func (r *Relay) reroute() {
 	for ssrc, t := range r.taking {
 		to := before.ssrcs[ssrc]
 		if to == nil {
-			to = &route{in: t.in, rid: t.rid, level: relayLevel, declared: []uint32{ssrc}, nack: true, sound: true, pli: true}
-			for i := range formats {
-				if f := &formats[i]; f.kind == t.in.kind {
-					to.payloads[f.pt] = payload{ok: true, format: i}
-				}
+			to = r.takes[t.of].route(t.track, t.rid, ssrc)
+			to.level = relayLevel
+			for i := range to.nack {
+				to.nack[i] = true
 			}
 			t.in.route.Store(to)
 		}
@@ -401,6 +262,17 @@ type RelayStream struct {
 	Out         forward.DownStats  // of what goes out
 }
 
+// stats returns what there is to see of a layer that comes in with an SSRC.
+func (t taking) stats(ssrc uint32) RelayStream {
+	s := RelayStream{Publication: t.of, Track: t.track, RID: t.rid, SSRC: ssrc}
+	for _, l := range *t.in.layers.Load() {
+		if l.SSRC == ssrc {
+			s.In = l.Stats()
+		}
+	}
+	return s
+}
+
 // Stats returns what was counted.
 func (r *Relay) Stats() RelayStats {
 	r.mu.Lock()
@@ -411,14 +283,7 @@ func (r *Relay) Stats() RelayStats {
 	all := r.p.counts()
 	s.Lost, s.Dropped = all.Lost, all.Dropped
 	for _, ssrc := range slices.Sorted(maps.Keys(r.taking)) {
-		t := r.taking[ssrc]
-		in := RelayStream{Publication: t.of, Track: t.track, RID: t.rid, SSRC: ssrc}
-		for _, l := range *t.in.layers.Load() {
-			if l.SSRC == ssrc {
-				in.In = l.Stats()
-			}
-		}
-		s.Takes = append(s.Takes, in)
+		s.Takes = append(s.Takes, r.taking[ssrc].stats(ssrc))
 	}
 	for _, ssrc := range slices.Sorted(maps.Keys(r.serves)) {
 		o := r.serves[ssrc]

@@ -173,6 +173,9 @@ func (e *Engine) tick() {
 		for _, p := range *e.snapshot.Load() {
 			p.feedback.tick(now)
 		}
+		for _, o := range *e.outlets.Load() {
+			o.tick(now)
+		}
 		if n%everyTenth == 0 {
 			for _, pub := range e.pubs.all() {
 				for _, track := range pub.tracks {

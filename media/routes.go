@@ -23,11 +23,11 @@ type route struct {
 	payloads  [128]payload
 	level     uint8  // header extension id
 	rid       string // the only layer of a relay's
-	sound     bool   // what is lost of sound is repeated, too
 	simulcast bool   // layers are told apart by rid
 	rids      []string
-	declared  []uint32 // SSRCs in the description
-	nack, pli bool
+	declared  []uint32           // SSRCs in the description
+	nack      [len(formats)]bool // the client repeats what is lost of a format
+	pli       bool
 	fir, remb bool
 }
 
@@ -99,8 +99,13 @@ func extensionID(m sdp.Media, uri string) uint8 {
 // agreed on.
 func (r *route) learn(ours, answer []sdp.Codec) {
 	for _, c := range ours {
-		if n, ok := number(c); ok {
-			r.payloads[c.Type&0x7f] = payload{ok: true, format: n}
+		n, ok := number(c)
+		if !ok {
+			continue
+		}
+		r.payloads[c.Type&0x7f] = payload{ok: true, format: n}
+		if formats[n].kind == audio { // see repeatSound: nobody answers to that
+			r.nack[n] = slices.Contains(c.Feedback, "nack")
 		}
 	}
 	for _, c := range ours {
@@ -111,7 +116,9 @@ func (r *route) learn(ours, answer []sdp.Codec) {
 		r.payloads[c.Type&0x7f] = payload{ok: true, format: r.payloads[of].format, rtx: true, apt: of}
 	}
 	for _, c := range answer {
-		r.nack = r.nack || slices.Contains(c.Feedback, "nack")
+		if n, ok := number(c); ok {
+			r.nack[n] = r.nack[n] || slices.Contains(c.Feedback, "nack")
+		}
 		r.pli = r.pli || slices.Contains(c.Feedback, "nack pli")
 		r.fir = r.fir || slices.Contains(c.Feedback, "ccm fir")
 		r.remb = r.remb || slices.Contains(c.Feedback, "goog-remb")

@@ -7,8 +7,8 @@ import (
 	"dragoman/media/forward"
 )
 
-// Stats is what an engine has counted since it started. Counters of what has
-// been closed are in it.
+// Stats is what an engine has counted since it started, of its clients, inlets and
+// outlets. Counters of what has been closed are in it.
 type Stats struct {
 	Peers, Publications, Subscriptions int // now
 
@@ -86,11 +86,18 @@ func (e *Engine) Stats() Stats {
 	e.totals.mu.Lock()
 	s := e.totals.past
 	e.totals.mu.Unlock()
+	s.Peers = len(peers)
+	for in := range e.inlets {
+		peers = append(peers, in.p)
+	}
+	outlets := *e.outlets.Load()
 	e.mu.Unlock()
 	for _, p := range peers {
 		s.add(p.counts())
 	}
-	s.Peers = len(peers)
+	for _, o := range outlets {
+		s.send(o.down.Stats())
+	}
 	for _, pub := range e.pubs.all() {
 		s.Publications++
 		s.Subscriptions += max(pub.tracks[bridge.Audio].Receivers(), pub.tracks[bridge.Video].Receivers())
@@ -125,21 +132,25 @@ func (p *peer) counts() (s Stats) {
 		}
 	}
 	for _, o := range *f.outs.Load() {
-		c := o.down.Stats()
-		s.PacketsOut += c.Packets
-		s.BytesOut += c.Bytes
-		s.Repeated += c.Repeated
-		s.Retransmitted += c.Retransmitted
-		s.Padding += c.Padding
-		s.NACKsIn += c.Nacked
-		s.Placeholders += c.Blanks
-		s.Dropped.Padding += c.Skipped
-		s.Dropped.Outrun += c.Outrun
-		s.Unrepaired += c.Unrepaired
-		s.Dropped.Congested += c.Congested + c.Cut
-		s.Dropped.Failed += c.Failed
+		s.send(o.down.Stats())
 	}
 	return s
+}
+
+// send adds what a subscription has counted.
+func (s *Stats) send(c forward.DownStats) {
+	s.PacketsOut += c.Packets
+	s.BytesOut += c.Bytes
+	s.Repeated += c.Repeated
+	s.Retransmitted += c.Retransmitted
+	s.Padding += c.Padding
+	s.NACKsIn += c.Nacked
+	s.Placeholders += c.Blanks
+	s.Dropped.Padding += c.Skipped
+	s.Dropped.Outrun += c.Outrun
+	s.Unrepaired += c.Unrepaired
+	s.Dropped.Congested += c.Congested + c.Cut
+	s.Dropped.Failed += c.Failed
 }
 
 // PeerStats is what the operator sees of a peer.
@@ -169,7 +180,7 @@ type StreamStats struct {
 func (e *Engine) PeerStats() []PeerStats {
 	var all []PeerStats
 	for _, p := range *e.snapshot.Load() {
-		if p.relay == nil {
+		if !p.far() {
 			all = append(all, p.stats())
 		}
 	}

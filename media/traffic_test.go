@@ -266,7 +266,8 @@ func withoutRTX(text string) string {
 	}
 }
 
-// All frames arrive whole, though packets are lost on both ways.
+// Every packet of sound and every frame arrives, once and as it was, though packets are
+// lost and reordered on both ways.
 func TestRepairOverLossyNetwork(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -289,14 +290,17 @@ func TestRepairOverLossyNetwork(t *testing.T) {
 			must(t, c.WaitVideo(ctx, "", 150))
 			proxy.Set(mediatest.Loss{})
 			must(t, c.WaitVideo(ctx, "", 30))
+			must(t, c.WaitAudio(ctx, "")) // heard in order, so that all before has come
 			v := c.Stats()[p.id.String()+"/video"]
 			clean(t, "video", v)
-			if v.Lost > 0 {
-				t.Errorf("not repaired: %+v", v)
+			own := strings.Contains(answer, " rtx/")
+			// Frames are counted one after the other. Pion asks on for what has come in a
+			// stream of its own; otherwise nothing comes twice.
+			if v.Lost+v.Foreign+v.Backward > 0 || v.Frames < 190 || !own && v.Duplicates > 0 {
+				t.Errorf("picture: %+v", v)
 			}
-			// Sound is not asked for again. What arrives does so once, as it was said.
 			a := c.Stats()[p.id.String()+"/audio"]
-			if a.Packets < 100 || a.Wrong > 0 || a.Duplicates > 0 {
+			if a.Lost+a.Duplicates+a.Wrong+a.Backward > 0 || a.Packets < 200 || a.Late == 0 {
 				t.Errorf("sound: %+v", a)
 			}
 			if proxy.Drops() < 50 || v.Late == 0 {
@@ -306,9 +310,8 @@ func TestRepairOverLossyNetwork(t *testing.T) {
 			if s.NACKsIn == 0 || s.NACKsOut == 0 || s.Repeated == 0 {
 				t.Errorf("nothing was repaired: %+v", s)
 			}
-			own := strings.Contains(answer, " rtx/")
-			if want := s.Repeated; own && s.Retransmitted != want || !own && s.Retransmitted != 0 {
-				t.Errorf("%d of %d repairs have a stream of their own", s.Retransmitted, want)
+			if own && (s.Retransmitted == 0 || s.Retransmitted >= s.Repeated) || !own && s.Retransmitted != 0 { // sound has none
+				t.Errorf("%d of %d repairs have a stream of their own", s.Retransmitted, s.Repeated)
 			}
 		})
 	}

@@ -84,6 +84,7 @@ func (p *peer) candidatesOf(m *sdp.MediaDescription) {
 // edit makes an m-line say what is meant.
 func (l wireLine) edit(m *sdp.MediaDescription) {
 	sort(m)
+	repeatSound(m)
 	own, repair, numbers := strconv.FormatUint(uint64(l.ssrc), 10), strconv.FormatUint(uint64(l.repair), 10), l.numbers(m)
 	m.Attributes = slices.DeleteFunc(m.Attributes, func(a sdp.Attribute) bool {
 		switch a.Key {
@@ -110,6 +111,20 @@ func (l wireLine) edit(m *sdp.MediaDescription) {
 		m.Attributes = append(m.Attributes, sdp.Attribute{Key: "rid", Value: rid + " recv"})
 	}
 	m.Attributes = append(m.Attributes, sdp.Attribute{Key: "simulcast", Value: "recv " + strings.Join(l.rids, ";")})
+}
+
+// repeatSound asks for sound to be repeated. Browsers never offer that; Chromium repeats
+// what it sends, and asks for what it gets, if the other side's description says so,
+// whether that is an offer or an answer. Others make nothing of it.
+func repeatSound(m *sdp.MediaDescription) {
+	for _, a := range m.Attributes {
+		pt, codec, _ := strings.Cut(a.Value, " ")
+		ask := sdp.Attribute{Key: "rtcp-fb", Value: pt + " nack"}
+		if a.Key == "rtpmap" && strings.HasPrefix(strings.ToLower(codec), "opus/") && !slices.Contains(m.Attributes, ask) {
+			m.Attributes = append(m.Attributes, ask)
+			return
+		}
+	}
 }
 
 // numbers reports whether we may number the packets of a line for the whole transport:

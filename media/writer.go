@@ -23,12 +23,12 @@ type rtpWriter struct {
 
 	mu     sync.Mutex // contended only while Pion binds
 	ids    forward.Extensions
-	sent   *estimate.History // nil: packets are not numbered
-	once   once
-	buf    []byte
 	own    *srtp.SendStream
-	repair *srtp.SendStream // of retransmissions
+	sent   *estimate.History // nil: packets are not numbered
 	flow   port.Flow
+	once   once
+	repair *srtp.SendStream // of retransmissions
+	buf    []byte
 	stream webrtc.TrackLocalWriter
 	pion   *pionHeader // nil: nothing was written through Pion
 }

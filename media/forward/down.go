@@ -19,52 +19,52 @@ type Formats [MaxFormats]uint8
 // A Down is one track sent to one subscription: one stream with numbers of its
 // own, whatever layers and sources it is made of.
 type Down struct {
-	ssrc   uint32
-	rate   int64
-	sound  bool
-	exact  bool
-	writer Writer
-
 	waiting atomic.Bool // Tick has something to do
 
-	// Guards what follows. It is contended only while feedback is answered.
-	mu       sync.Mutex
-	formats  Formats
-	repairs  Formats // payload types of retransmissions (RFC 4588)
-	numbered bool    // no packet is repeated as it was
-	live     bool
-	mismatch bool
-	target   string // rid of the best layer to send; empty: the best there is
-	paused   bool   // send none
-	current  *Layer
-	wanted   *Layer
-	now      segment   // of current
-	before   []segment // oldest first; at most maxSegments
-
+	// Guards what follows, but for what never changes. It is contended only while feedback
+	// is answered. What each packet looks at comes first, so that it is in few lines of the
+	// cache: with hundreds of subscriptions, all of it is read anew for each packet.
+	mu      sync.Mutex
+	live    bool
+	sound   bool // never changes
 	begun   bool
-	lastIn  uint64 // of current
-	caught  uint64 // packet that catching up has sent already
-	chase   uint64 // packet that catching up is at; 0: it is not going on
-	lastOut uint64
-	lastTS  uint32
-	lastAt  int64
+	open    bool   // a frame has begun and not ended
+	cut     bool   // the rest of a frame is dropped
 	tail    uint16 // packets that were numbered last and never came
+	cutTS   uint32
+	lastTS  uint32
 	last    shift  // numbers of the last payload descriptor
+	ssrc    uint32 // never changes
+	current *Layer
+	wanted  *Layer
+	now     segment // of current
+	lastIn  uint64  // of current
+	caught  uint64  // packet that catching up has sent already
+	chase   uint64  // packet that catching up is at; 0: it is not going on
+	lastOut uint64
+	lastAt  int64
+	held    int64  // since when a key frame of wanted waits for the end of a frame; 0: none does
+	credit  int    // how many packets may be repeated
+	writer  Writer // never changes
+	out     Packet
+	head    [maxDescriptor]byte
+	counts  DownStats
 
-	open   bool  // a frame has begun and not ended
-	held   int64 // since when a key frame of wanted waits for that; 0: none does
-	cut    bool  // the rest of a frame is dropped
-	cutTS  uint32
-	credit int // how many packets may be repeated
-	pace   pace
-	blank  blanker
-	counts DownStats
+	rate     int64 // never changes
+	exact    bool  // never changes
+	numbered bool  // no packet is repeated as it was
+	mismatch bool
+	paused   bool   // send none
+	target   string // rid of the best layer to send; empty: the best there is
+	formats  Formats
+	repairs  Formats   // payload types of retransmissions (RFC 4588)
+	before   []segment // oldest first; at most maxSegments
+	pace     pace
+	blank    blanker
 
 	repair    uint32 // SSRC of retransmissions; 0: packets are repeated as they were
 	repairSeq uint16
-	repeats   *[repeatsSize]repeat // nil: nothing was ever asked for again
-	out       Packet
-	head      [maxDescriptor]byte
+	repeats   *[repeatsSize]repeat    // nil: nothing was ever asked for again
 	original  [2 + maxDescriptor]byte // head of a retransmission
 }
 

@@ -75,11 +75,21 @@ type layer struct {
 
 const (
 	loud       = 30
-	audioGap   = 20 * time.Millisecond
 	audioBytes = 80
-	audioRate  = (audioBytes + 40) * 8 * int(time.Second/audioGap) // in bit/s, with headers of RTP, UDP and IP
+	audioRate  = (audioBytes + 40) * 8 * int(time.Second/SoundGap) // in bit/s, with headers of RTP, UDP and IP
 	mtu        = 1100
 )
+
+// SoundGap is the time from one packet of a microphone to the next.
+const SoundGap = 20 * time.Millisecond
+
+// Sound is what packet n of a microphone carries, as a Receiver knows it.
+func Sound(n uint32) []byte {
+	payload := make([]byte, audioBytes)
+	payload[0] = 0x78 // Opus TOC: CELT, 20 ms, mono
+	binary.BigEndian.PutUint32(payload[1:], n)
+	return payload
+}
 
 // NewClient starts a client's devices. Close ends them.
 func NewClient(cfg Config) *Client {
@@ -174,7 +184,7 @@ func (c *Client) record() {
 			return
 		case now := <-tick.C:
 			passed := now.Sub(begin)
-			for ; time.Duration(sound)*audioGap <= passed; sound++ {
+			for ; time.Duration(sound)*SoundGap <= passed; sound++ {
 				c.speak(uint32(sound))
 			}
 			for ; time.Duration(picture)*gap <= passed; picture++ {
@@ -189,9 +199,7 @@ func (c *Client) record() {
 }
 
 func (c *Client) speak(n uint32) {
-	level, payload := c.cfg.Level, make([]byte, audioBytes)
-	payload[0] = 0x78 // Opus TOC: CELT, 20 ms, mono
-	binary.BigEndian.PutUint32(payload[1:], n)
+	level, payload := c.cfg.Level, Sound(n)
 	if c.silent.Load() {
 		level, payload = 127, payload[:3]
 	}

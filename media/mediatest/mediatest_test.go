@@ -63,11 +63,7 @@ func (s *script) frame(f Frame, size int) (all []*rtp.Packet) {
 	return all
 }
 
-func video() *receiver {
-	r := newReceiver()
-	r.stats.Kind, r.stats.Codec = "video", "VP8"
-	return r
-}
+func video() *Receiver { return NewReceiver("", "video", "VP8", 0) }
 
 // A receiver notices everything that can go wrong with packets.
 func TestReceiverCounts(t *testing.T) {
@@ -108,11 +104,11 @@ func TestReceiverCounts(t *testing.T) {
 			}
 			now := time.Now()
 			for _, p := range all {
-				r.push(p, now)
+				r.Push(p, now)
 			}
 			r.drain(now)
 			r.drain(now.Add(2 * patience))
-			got := r.stats
+			got := r.Stats()
 			want := tt.want
 			want.Kind, want.Codec, want.Level = "video", "VP8", 127
 			want.Packets, want.Bytes, want.Last, want.First, want.FirstFrame, want.MaxDelay = got.Packets, got.Bytes, got.Last, got.First, got.FirstFrame, got.MaxDelay
@@ -135,26 +131,31 @@ func TestReceiverWantsKeyFrames(t *testing.T) {
 		{Source: 2, Number: 1},
 	} {
 		for _, p := range s.frame(f, 100) {
-			r.push(p, time.Unix(int64(i), 0))
+			r.Push(p, time.Unix(int64(i), 0))
 		}
 	}
-	if r.stats.Frames != 5 || r.stats.Undecodable != 1 || r.stats.Switches != 2 || r.needKey {
-		t.Errorf("%+v", r.stats)
+	if r.Stats().Frames != 5 || r.Stats().Undecodable != 1 || r.Stats().Switches != 2 || r.Stuck() {
+		t.Errorf("%+v", r.Stats())
 	}
 }
 
 func TestReceiverHears(t *testing.T) {
-	r := newReceiver()
-	r.stats.Kind, r.level = "audio", 1
+	r := NewReceiver("", "audio", "opus", 1)
 	for i, level := range []uint8{30, 127, 127, 40} {
 		p := &rtp.Packet{Header: rtp.Header{Version: 2, SequenceNumber: uint16(i), Timestamp: uint32(i)}, Payload: make([]byte, 80)}
 		if err := p.SetExtension(1, []byte{level}); err != nil {
 			t.Fatal(err)
 		}
-		r.push(p, time.Unix(0, 0))
+		r.Push(p, time.Unix(0, 0))
 	}
-	if r.stats.Loud != 2 || r.stats.Silent != 2 || r.stats.Level != 40 {
-		t.Errorf("%+v", r.stats)
+	if r.Stats().Loud != 2 || r.Stats().Silent != 2 || r.Stats().Level != 40 {
+		t.Errorf("%+v", r.Stats())
+	}
+	for i, size := range []int{80, 3} { // which say no level
+		r.Push(&rtp.Packet{Header: rtp.Header{Version: 2, SequenceNumber: uint16(4 + i), Timestamp: 4}, Payload: make([]byte, size)}, time.Unix(0, 0))
+	}
+	if r.Stats().Loud != 3 || r.Stats().Silent != 3 || r.Stats().Level != 127 {
+		t.Errorf("%+v", r.Stats())
 	}
 }
 

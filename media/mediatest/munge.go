@@ -41,6 +41,25 @@ func MungeLayers(text string) string {
 	return strings.Join(sections, "\r\nm=")
 }
 
+// silentNACK leaves out that sound can be repeated, as Chromium does: it never says so, but
+// repeats sound and asks for it if the other side does.
+func silentNACK(text string) string {
+	sections := strings.Split(text, "\r\nm=")
+	for i, s := range sections {
+		if !strings.HasPrefix(s, "audio") {
+			continue
+		}
+		var out []string
+		for line := range strings.SplitSeq(s, "\r\n") {
+			if !strings.HasPrefix(line, "a=rtcp-fb:") || !strings.HasSuffix(line, " nack") {
+				out = append(out, line)
+			}
+		}
+		sections[i] = strings.Join(out, "\r\n")
+	}
+	return strings.Join(sections, "\r\nm=")
+}
+
 // withoutCandidates removes candidates.
 func withoutCandidates(text string) string {
 	var out []string

@@ -102,6 +102,7 @@ func (p *Peer) local(ctx context.Context, d webrtc.SessionDescription) (string, 
 		}
 		text = p.pc.LocalDescription().SDP
 	}
+	text = silentNACK(text)
 	if p.c.cfg.NoCandidates {
 		text = withoutCandidates(text)
 	}

@@ -102,6 +102,7 @@ func (c *Client) api() (*webrtc.API, error) {
 			return nil, err
 		}
 	}
+	m.RegisterFeedback(webrtc.RTCPFeedback{Type: "nack"}, webrtc.RTPCodecTypeAudio) // see silentNACK
 	s := webrtc.SettingEngine{LoggerFactory: quiet}
 	s.SetSRTPReplayProtectionWindow(1024) // as browsers
 	if c.cfg.SRTP != 0 {
@@ -269,14 +270,8 @@ func (p *Peer) receive(t *webrtc.TrackRemote, r *webrtc.RTPReceiver) {
 	if t.Kind() == webrtc.RTPCodecTypeVideo {
 		_ = p.pc.WriteRTCP([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: uint32(t.SSRC())}})
 	}
-	in := newReceiver()
-	in.stats.Stream, in.stats.Kind = t.StreamID(), t.Kind().String()
-	_, in.stats.Codec, _ = strings.Cut(t.Codec().MimeType, "/")
-	for _, x := range r.GetParameters().HeaderExtensions {
-		if x.URI == levelURI {
-			in.level = uint8(x.ID)
-		}
-	}
+	_, codec, _ := strings.Cut(t.Codec().MimeType, "/")
+	in := NewReceiver(t.StreamID(), t.Kind().String(), codec, levelID(r))
 	buf, asked := make([]byte, 1600), time.Now()
 	for {
 		n, _, err := t.Read(buf)
@@ -287,7 +282,7 @@ func (p *Peer) receive(t *webrtc.TrackRemote, r *webrtc.RTPReceiver) {
 		if packet.Unmarshal(append([]byte(nil), buf[:n]...)) != nil {
 			continue
 		}
-		in.push(packet, time.Now())
+		in.Push(packet, time.Now())
 		p.update(func() {
 			p.stats[in.stats.Stream+"/"+in.stats.Kind] = in.stats
 			if in.delay > 0 && len(p.delays) < maxDelays {
@@ -296,11 +291,21 @@ func (p *Peer) receive(t *webrtc.TrackRemote, r *webrtc.RTPReceiver) {
 		})
 		in.delay = 0
 		// Like a decoder that cannot go on.
-		if now := time.Now(); in.needKey && in.stats.Frames > 0 && now.Sub(asked) > keyGap {
+		if now := time.Now(); in.Stuck() && now.Sub(asked) > keyGap {
 			asked = now
 			_ = p.pc.WriteRTCP([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: uint32(t.SSRC())}})
 		}
 	}
+}
+
+// levelID is the number of the header extension of audio levels; 0: there is none.
+func levelID(r *webrtc.RTPReceiver) uint8 {
+	for _, x := range r.GetParameters().HeaderExtensions {
+		if x.URI == levelURI {
+			return uint8(x.ID)
+		}
+	}
+	return 0
 }
 
 // keyGap is the time between two requests for a key frame.

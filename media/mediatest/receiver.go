@@ -44,9 +44,10 @@ type Stats struct {
 // repair takes at any round-trip time that is tested.
 const patience = 4 * time.Second
 
-// receiver puts a track's packets in order and checks what they carry. It is
-// used by one goroutine.
-type receiver struct {
+// A Receiver puts a track's packets in order and checks what they carry: whose they
+// are, that they are whole and unchanged, and what is missing. Peers have one for every
+// track; it is exported for clients of other libraries. It is used by one goroutine.
+type Receiver struct {
 	stats Stats
 	level uint8 // header extension id of the audio level; 0: none
 
@@ -71,12 +72,24 @@ type receiver struct {
 	delay   time.Duration // of a frame that has just been finished
 }
 
-func newReceiver() *receiver {
-	return &receiver{held: map[uint64]*rtp.Packet{}, lastPID: -1, needKey: true, stats: Stats{Level: 127}}
+// NewReceiver returns one for a track of a stream. kind is "audio" or "video", codec
+// the name as in Stats; level is the number of the header extension of audio levels, 0:
+// not negotiated.
+func NewReceiver(stream, kind, codec string, level uint8) *Receiver {
+	return &Receiver{
+		held: map[uint64]*rtp.Packet{}, lastPID: -1, needKey: true, level: level,
+		stats: Stats{Stream: stream, Kind: kind, Codec: codec, Level: 127},
+	}
 }
 
-// push takes a packet as it arrives.
-func (r *receiver) push(p *rtp.Packet, now time.Time) {
+// Stats returns what was received so far.
+func (r *Receiver) Stats() Stats { return r.stats }
+
+// Stuck reports whether a decoder could not go on without a key frame.
+func (r *Receiver) Stuck() bool { return r.needKey && r.stats.Frames > 0 }
+
+// Push takes a packet as it arrives, and keeps it.
+func (r *Receiver) Push(p *rtp.Packet, now time.Time) {
 	r.stats.Packets++
 	r.stats.Bytes += len(p.Payload)
 	if !r.started {
@@ -100,7 +113,7 @@ func (r *receiver) push(p *rtp.Packet, now time.Time) {
 
 // compare checks a packet of sound as it comes: what it carries, and that its timestamp
 // belongs to it.
-func (r *receiver) compare(p *rtp.Packet) {
+func (r *Receiver) compare(p *rtp.Packet) {
 	if r.stats.Kind != "audio" || len(p.Payload) <= 3 {
 		return
 	}
@@ -117,7 +130,7 @@ func (r *receiver) compare(p *rtp.Packet) {
 	}
 }
 
-func (r *receiver) drain(now time.Time) {
+func (r *Receiver) drain(now time.Time) {
 	for {
 		if p := r.held[r.next]; p != nil {
 			delete(r.held, r.next)
@@ -141,7 +154,7 @@ func (r *receiver) drain(now time.Time) {
 	}
 }
 
-func (r *receiver) ordered(p *rtp.Packet, now time.Time) {
+func (r *Receiver) ordered(p *rtp.Packet, now time.Time) {
 	if len(p.Payload) == 0 {
 		return
 	}
@@ -158,12 +171,11 @@ func (r *receiver) ordered(p *rtp.Packet, now time.Time) {
 	}
 }
 
-func (r *receiver) audio(p *rtp.Packet) {
+// audio judges sound by its level; packets that do not say one by what they carry.
+func (r *Receiver) audio(p *rtp.Packet) {
 	r.stats.Level = 127
-	if r.level != 0 {
-		if ext := p.GetExtension(r.level); len(ext) > 0 {
-			r.stats.Level = ext[0] & 0x7f
-		}
+	if ext := p.GetExtension(r.level); r.level != 0 && len(ext) > 0 {
+		r.stats.Level = ext[0] & 0x7f
 	} else if len(p.Payload) > 3 {
 		r.stats.Level = loud
 	}
@@ -174,7 +186,7 @@ func (r *receiver) audio(p *rtp.Packet) {
 	r.stats.Loud++
 }
 
-func (r *receiver) video(p *rtp.Packet, now time.Time) {
+func (r *Receiver) video(p *rtp.Packet, now time.Time) {
 	var d codecs.VP8Packet
 	payload, err := d.Unmarshal(p.Payload)
 	if err != nil {
@@ -201,7 +213,7 @@ func (r *receiver) video(p *rtp.Packet, now time.Time) {
 }
 
 // finish judges a frame.
-func (r *receiver) finish(now time.Time) {
+func (r *Receiver) finish(now time.Time) {
 	if r.damaged {
 		r.stats.Broken++
 		return
@@ -222,7 +234,7 @@ func (r *receiver) finish(now time.Time) {
 }
 
 // take counts a frame of a synthetic camera.
-func (r *receiver) take(f Frame, now time.Time) {
+func (r *Receiver) take(f Frame, now time.Time) {
 	last := r.stats.Last
 	same := f.Source == last.Source && f.Layer == last.Layer
 	if !f.Key && (r.needKey || !same || f.Number != last.Number+1) {
@@ -246,7 +258,7 @@ func (r *receiver) take(f Frame, now time.Time) {
 
 // foreign counts a frame that is not ours: a placeholder is a key frame with a
 // start code and cannot be checked.
-func (r *receiver) foreign() {
+func (r *Receiver) foreign() {
 	if len(r.frame) > frameHeader && r.frame[0]&1 == 0 && bytes.Equal(r.frame[3:6], []byte{0x9d, 0x01, 0x2a}) {
 		r.stats.Foreign++
 		r.needKey = true

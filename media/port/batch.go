@@ -8,11 +8,17 @@ import (
 )
 
 const (
-	// batchBytes and batchPackets are how much a Batch holds until it sends: some
+	// slabsMost and batchPackets are how much a Batch holds until it sends: some
 	// milliseconds' work, and a frame of eight packets to five hundred. With less, what goes
 	// to one target together is torn apart, and costs more messages.
-	batchBytes   = 5 << 20
+	slabsMost    = 20
 	batchPackets = 4096
+	// slabBytes is how much is allocated at once, when it is needed for the first time.
+	slabBytes = 256 << 10
+	// slabsKept is for how many reads a slab is kept that none of them has needed.
+	slabsKept = 4096
+	// crowdedFor is how often is sent before a socket that was full counts as free again.
+	crowdedFor = 128
 	// segmentsMost is how many packets are one message (Linux, UDP_MAX_SEGMENTS), and
 	// messageMost how many bytes.
 	segmentsMost = 64
@@ -72,10 +78,14 @@ type Batch struct {
 	id   int
 	turn uint32
 
-	slab    []byte
-	used    int
+	slabs   [][]byte // at least one; at most slabsMost
+	at      int      // slab in use
+	used    int      // bytes of it
+	most    int      // slabs that were in use at once …
+	reads   int      // … in so many reads
 	packets []packet
 	dests   []dest
+	crowded int // for how many times to send the socket counts as full yet
 
 	// Made by plan.
 	messages []message
@@ -105,19 +115,46 @@ type message struct {
 
 func (b *Batch) init(p *Port, d device, id int) {
 	b.p, b.dev, b.id, b.turn = p, d, id, 1
-	b.slab = make([]byte, batchBytes)
+	b.slabs = [][]byte{make([]byte, slabBytes)}
 }
 
 // Reserve returns room for a packet of at most n bytes, of length 0. It is the
 // caller's until Add, or until the next Reserve.
 func (b *Batch) Reserve(n int) []byte {
-	if n > len(b.slab) {
+	if n > slabBytes {
 		return make([]byte, 0, n)
 	}
-	if b.used+n > len(b.slab) || len(b.packets) == batchPackets {
+	switch {
+	case len(b.packets) == batchPackets:
 		b.Flush()
+	case b.used+n > slabBytes:
+		b.next()
 	}
-	return b.slab[b.used : b.used : b.used+n]
+	return b.slabs[b.at][b.used : b.used : b.used+n]
+}
+
+// next goes on in another slab, or sends if there may be none.
+func (b *Batch) next() {
+	if b.at == slabsMost-1 {
+		b.Flush()
+		return
+	}
+	b.at++
+	b.used = 0
+	if b.at == len(b.slabs) {
+		b.slabs = append(b.slabs, make([]byte, slabBytes))
+	}
+}
+
+// relax gives up the slabs that a while has not needed. The loop calls it with each read.
+func (b *Batch) relax() {
+	if b.reads++; b.reads < slabsKept {
+		return
+	}
+	if b.most+1 < len(b.slabs) {
+		b.slabs = append(make([][]byte, 0, b.most+1), b.slabs[:b.most+1]...)
+	}
+	b.most, b.reads = 0, 0
 }
 
 // Add takes a packet that is in the room that was reserved. f may be nil.
@@ -151,7 +188,8 @@ func (b *Batch) Flush() {
 	clear(b.flows)
 	clear(b.dests)
 	clear(b.messages)
-	b.packets, b.dests, b.used = b.packets[:0], b.dests[:0], 0
+	b.most = max(b.most, b.at)
+	b.packets, b.dests, b.at, b.used = b.packets[:0], b.dests[:0], 0, 0
 	if b.turn++; b.turn == 0 {
 		b.turn = 1
 	}
@@ -161,7 +199,9 @@ func (b *Batch) Flush() {
 func (b *Batch) plan() {
 	b.messages, b.pieces, b.flows = b.messages[:0], b.pieces[:0], b.flows[:0]
 	together := b.dev.segments()
-	for _, d := range b.dests {
+	begin := b.first()
+	for i := range b.dests {
+		d := b.dests[(begin+i)%len(b.dests)]
 		var m message
 		var size, total int
 		open := false
@@ -183,6 +223,16 @@ func (b *Batch) plan() {
 		}
 		b.messages = append(b.messages, m)
 	}
+}
+
+// first returns which target is sent to first. Where there is not room for all, that is
+// another one each time, so that it is not always the same ones that get nothing.
+func (b *Batch) first() int {
+	if b.crowded == 0 {
+		return 0
+	}
+	const golden = 0x9e3779b9 // 2^32 divided by the golden ratio: steps that cover the circle evenly
+	return int(uint64(b.turn*golden) * uint64(len(b.dests)) >> 32)
 }
 
 // transmit sends the messages. When there is no room any more, only small ones
@@ -211,6 +261,9 @@ func (b *Batch) transmit() {
 			b.p.counts.failed.Add(uint64(rest[0].last - rest[0].first))
 			rest = rest[1:]
 		}
+	}
+	if b.crowded = max(0, b.crowded-1); full {
+		b.crowded = crowdedFor
 	}
 }
 

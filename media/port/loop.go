@@ -76,6 +76,7 @@ func (l *loop) run() {
 			l.handle(i, now)
 		}
 		l.batch.Flush()
+		l.batch.relax()
 	}
 	l.p.cfg.Log.Error("gave up reading the media port")
 }
