@@ -45,6 +45,7 @@ func answers() map[reflect.Type]answerer {
 		reflect.TypeFor[link.LookUp]():    on((*Host).answerLookUp),
 		reflect.TypeFor[link.ListRooms](): on((*Host).answerList),
 		reflect.TypeFor[link.Drain]():     on((*Host).answerDrain),
+		reflect.TypeFor[link.Report]():    on((*Host).answerReport),
 		reflect.TypeFor[link.Place]():     on((*Host).answerPlace),
 		reflect.TypeFor[link.Release]():   on((*Host).answerRelease),
 	}
@@ -153,4 +154,15 @@ func (h *Host) answerDrain(_ context.Context, from bridge.NodeID, q link.Drain) 
 	h.log.Info("asked to drain", "on", q.On, "peer", string(from))
 	h.cfg.Asked(q.On)
 	return nil, nil //nolint:nilnil // there is nothing to say
+}
+
+func (h *Host) answerReport(ctx context.Context, _ bridge.NodeID, q link.Report) (any, error) {
+	if h.cfg.Report == nil {
+		return nil, bridge.Errorf(bridge.NotSupported, "this node reports nothing")
+	}
+	data, err := h.cfg.Report(ctx, q.Topic)
+	if err != nil {
+		return nil, err
+	}
+	return link.Reported{Data: data}, nil
 }

@@ -38,7 +38,10 @@ type Config struct {
 	// Asked is called when another node asks this one to make ready to go, or to take
 	// that back. It does not wait for the end of it. nil: nobody may ask.
 	Asked func(drain bool)
-	Log   *slog.Logger // default: none
+	// Report says how something of this node does, by topic, to nodes that ask: see
+	// Host.Reports. NotSupported: there is no such topic. nil: there is none.
+	Report func(ctx context.Context, topic string) ([]byte, error)
+	Log    *slog.Logger // default: none
 }
 
 // Stats is what a Host has counted.
@@ -289,6 +292,34 @@ func (h *Host) Where(ctx context.Context) map[bridge.NodeID][]bridge.Info {
 	}
 	all.Wait()
 	return where
+}
+
+// Reports asks the other nodes how something of theirs does, and returns what those say
+// that answer: what their Config.Report has returned.
+func (h *Host) Reports(ctx context.Context, topic string) map[bridge.NodeID][]byte {
+	ctx, cancel := bounded(ctx, askTime)
+	defer cancel()
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	out := map[bridge.NodeID][]byte{}
+	for _, n := range h.nodes(false) {
+		if n.ID == h.self {
+			continue
+		}
+		all.Go(func() {
+			answer, err := h.ask(ctx, n.ID, link.Report{Topic: topic})
+			told, ok := answer.(link.Reported)
+			if err != nil || !ok {
+				h.log.Debug("a node does not report", "peer", string(n.ID), "topic", topic, "err", err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			out[n.ID] = told.Data
+		})
+	}
+	all.Wait()
+	return out
 }
 
 // AskDrain asks a node to make ready to go, or to take that back. NotFound: no node of

@@ -1,7 +1,9 @@
 package cluster_test
 
 import (
+	"context"
 	"fmt"
+	"reflect"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -87,6 +89,45 @@ func TestElsewhere(t *testing.T) {
 		synctest.Wait()
 		if s := e.Stats(); s.Remote != 0 || s.Links.Streams != 0 {
 			t.Errorf("left: %+v", s)
+		}
+	})
+}
+
+// TestReports: an operator sees from any node how something of all others does; who has
+// no such topic, or does not answer, is left out.
+func TestReports(t *testing.T) {
+	inTown(t, 1, func(t *testing.T, c *town) {
+		tells := func(name string) func(*cluster.Config) {
+			return func(cfg *cluster.Config) {
+				cfg.Report = func(_ context.Context, topic string) ([]byte, error) {
+					if topic != "weather" {
+						return nil, bridge.Errorf(bridge.NotSupported, "no such topic")
+					}
+					return []byte(name), nil
+				}
+			}
+		}
+		second, err := c.Add(tells("rain"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		third, err := c.Add(tells("sun"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Settle(time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		want := map[bridge.NodeID][]byte{second.ID(): []byte("rain"), third.ID(): []byte("sun")}
+		if got := c.Nodes[0].Reports(t.Context(), "weather"); !reflect.DeepEqual(got, want) {
+			t.Errorf("the first one is told %q", got)
+		}
+		delete(want, second.ID())
+		if got := second.Reports(t.Context(), "weather"); !reflect.DeepEqual(got, want) {
+			t.Errorf("the second one is told %q", got)
+		}
+		if got := third.Reports(t.Context(), "news"); len(got) != 0 {
+			t.Errorf("of another topic: %q", got)
 		}
 	})
 }

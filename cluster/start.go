@@ -18,7 +18,7 @@ import (
 // Settings are the cluster that this node is one of. There is none without seeds and
 // key_file.
 type Settings struct {
-	// Name of the cluster. Nodes of another name are not heard.
+	// Name of the cluster. Nodes of another name are not heard. At LiveKit servers, people of all its nodes are known by it: what shares such a server and is not of this cluster needs another name.
 	Name string
 	// Name of this node, unique in the cluster. Empty: the name of the machine.
 	Node string
@@ -117,6 +117,7 @@ type Parts struct {
 	Media   string // host:port of its relays, as others are told; may be empty
 	Version string
 	Asked   func(drain bool) // see Config.Asked
+	Report  func(ctx context.Context, topic string) ([]byte, error)
 	Log     *slog.Logger
 }
 
@@ -163,7 +164,7 @@ func Start(s Settings, p Parts) (*Running, error) {
 		_ = l.Close()
 		return nil, err
 	}
-	h := New(Config{Local: p.Local, Members: gossip, Listener: l, Identity: identity, Asked: p.Asked, Log: p.Log})
+	h := New(Config{Local: p.Local, Members: gossip, Listener: l, Identity: identity, Asked: p.Asked, Report: p.Report, Log: p.Log})
 	return &Running{Host: h, Gossip: gossip, keyFile: s.KeyFile}, nil
 }
 

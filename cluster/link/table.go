@@ -74,6 +74,11 @@ type (
 	// Drain asks a node to make ready to go, or to take that back. No answer but an
 	// error.
 	Drain struct{ On bool }
+	// Report asks a node how something of it does, for an operator who sees all nodes
+	// from one. The answer is Reported.
+	Report struct{ Topic string }
+	// Reported is what it says, in the form of the topic.
+	Reported struct{ Data []byte }
 	// Release asks a node to give up a seat that a client has left by a token, because
 	// the client is at the asking node now. The answer is Released; NotFound: it was not
 	// left there.
@@ -216,6 +221,8 @@ func messages() []any {
 		ListRooms{},
 		Listed{},
 		Drain{},
+		Report{},
+		Reported{},
 		RelayEnd{},
 		RelayBye{},
 		RelayPull{},

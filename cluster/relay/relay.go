@@ -64,7 +64,10 @@ type Config struct {
 	Settings
 	Cluster Cluster
 	Media   *media.Engine
-	Log     *slog.Logger // default: none
+	// Elsewhere reports whether a stream comes from no node, but from a server that its
+	// viewers' nodes ask themselves. nil: there is none.
+	Elsewhere func(id bridge.PublicationID) bool
+	Log       *slog.Logger // default: none
 }
 
 // The times of relays (federation-and-cluster.md 7).
@@ -163,12 +166,13 @@ func (r *Relays) spawn(f func()) {
 func (r *Relays) run() {
 	ticker := time.NewTicker(lookGap)
 	defer ticker.Stop()
+	wished := r.cfg.Media.Wished()
 	for {
 		began := time.Now()
 		r.look(began)
 		pause(r.ctx, rest*time.Since(began))
 		select {
-		case <-r.cfg.Media.Wished():
+		case <-wished:
 		case <-r.wake:
 		case <-ticker.C:
 		case <-r.ctx.Done():
