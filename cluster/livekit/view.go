@@ -1,0 +1,494 @@
+package livekit
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/livekit/protocol/livekit"
+	lksdk "github.com/livekit/server-sdk-go/v2"
+	"github.com/pion/rtcp"
+	"github.com/pion/sdp/v3"
+	"github.com/pion/webrtc/v4"
+
+	"dragoman/bridge"
+	"dragoman/media"
+	"dragoman/media/forward"
+)
+
+// view is a hidden connection that takes streams of one quality. What has no lock belongs
+// to its goroutine.
+type view struct {
+	v       *views
+	quality livekit.VideoQuality
+	wake    chan struct{} // capacity 1
+	ctx     context.Context
+	stop    context.CancelFunc
+	up      atomic.Bool
+	again   atomic.Bool // the connection has come back
+	news    atomic.Bool // there may be other tracks in the room
+	idle    time.Time   // of views: since when it is not used
+	subs    map[target]*subscription
+	left    map[string]time.Time // when tracks were given up that the server may still send, by SID
+	all     map[target]found     // tracks of the room, as of …
+	looked  time.Time
+	talking []string
+	dog     watchdog
+	reads   sync.WaitGroup
+
+	mu     sync.Mutex // guards what follows
+	wanted map[target]bool
+	tracks map[*webrtc.TrackRemote]string // that are read, with their SIDs
+	over   bool                           // none is any more
+}
+
+// subscription is a stream that the server was asked for.
+type subscription struct {
+	sid   string
+	pub   *lksdk.RemoteTrackPublication
+	rp    *lksdk.RemoteParticipant
+	watch silence
+	renew time.Time // it is given up, to be asked for again then; zero: it is not
+}
+
+// flow is a stream that comes.
+type flow struct {
+	view    *view
+	at      target
+	sid     string
+	track   *webrtc.TrackRemote
+	rp      *lksdk.RemoteParticipant
+	in      *media.InletStream
+	key     atomic.Bool // a key frame is wanted
+	asked   time.Time   // of the view: for that, last
+	packets atomic.Uint64
+	bytes   atomic.Uint64
+}
+
+const (
+	minWait = time.Second      // between connections, and twice as long each time …
+	maxWait = 30 * time.Second // … up to that
+	// steady is how long a connection was good if the next one is made at once.
+	steady     = 10 * time.Second
+	keyTime    = 500 * time.Millisecond // between requests for key frames
+	surveyTime = time.Second            // between looks at the room that nothing has called for
+	renewTime  = 500 * time.Millisecond // between giving a stream up and asking for it again
+	leaveTime  = 3 * time.Second        // the server may take to end a stream
+)
+
+func newView(v *views, q livekit.VideoQuality) *view {
+	c := &view{v: v, quality: q, wake: make(chan struct{}, 1), tracks: map[*webrtc.TrackRemote]string{}}
+	c.ctx, c.stop = context.WithCancel(v.ctx)
+	return c
+}
+
+func (c *view) want(all map[target]bool) {
+	c.mu.Lock()
+	c.wanted = all
+	c.mu.Unlock()
+	c.nudge()
+}
+
+func (c *view) nudge() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run keeps a connection until it is not needed any more.
+func (c *view) run() {
+	for wait := minWait; c.ctx.Err() == nil; wait = min(2*wait, maxWait) {
+		began := time.Now()
+		c.session()
+		if time.Since(began) > steady {
+			wait = minWait
+		}
+		late := time.NewTimer(wait/2 + rand.N(wait))
+		select {
+		case <-late.C:
+		case <-c.ctx.Done():
+			late.Stop()
+		}
+	}
+}
+
+// session is one connection.
+func (c *view) session() {
+	lost := make(chan struct{})
+	end := sync.OnceFunc(func() { close(lost) })
+	name := "view-" + strings.ToLower(c.quality.String())
+	room, err := c.v.cfg.dial(c.ctx, name, c.callbacks(end))
+	if err != nil {
+		if c.ctx.Err() == nil {
+			c.v.count.failed.Add(1)
+			c.v.cfg.log.Warn("no connection for LiveKit's media", "view", name, "err", err)
+		}
+		return
+	}
+	c.v.count.connections.Add(1)
+	c.up.Store(true)
+	c.dog = watchdog{since: time.Now(), wait: c.dog.wait}
+	c.subs, c.left = map[target]*subscription{}, map[string]time.Time{}
+	c.news.Store(true)
+	c.mu.Lock()
+	c.over = false
+	c.mu.Unlock()
+	c.follow(room, lost)
+	c.up.Store(false)
+	c.drain()
+	room.Disconnect()
+	c.talk(nil)
+}
+
+// follow sees to it that what is wanted comes, until the connection is lost.
+func (c *view) follow(room *lksdk.Room, lost <-chan struct{}) {
+	ticker := time.NewTicker(reconcileTime)
+	defer ticker.Stop()
+	for {
+		now := time.Now()
+		c.reconcile(room, now)
+		if c.dog.look(c, now) {
+			c.v.cfg.log.Warn("nothing comes over a connection to LiveKit: it is made anew", "view", c.quality.String())
+			return
+		}
+		select {
+		case <-c.wake:
+		case <-ticker.C:
+		case <-lost:
+			c.v.count.lost.Add(1)
+			return
+		case <-c.ctx.Done():
+			return
+		}
+	}
+}
+
+// callbacks leave word. lost is called when the connection is no more.
+func (c *view) callbacks(lost func()) *lksdk.RoomCallback {
+	return &lksdk.RoomCallback{
+		OnDisconnected: lost,
+		OnReconnected: func() {
+			c.v.count.reconnected.Add(1)
+			c.again.Store(true)
+			c.changed()
+		},
+		OnParticipantConnected:    func(*lksdk.RemoteParticipant) { c.changed() },
+		OnParticipantDisconnected: func(*lksdk.RemoteParticipant) { c.changed() },
+		OnActiveSpeakersChanged:   func([]lksdk.Participant) { c.nudge() },
+		ParticipantCallback: lksdk.ParticipantCallback{
+			OnTrackPublished:   func(*lksdk.RemoteTrackPublication, *lksdk.RemoteParticipant) { c.changed() },
+			OnTrackUnpublished: func(*lksdk.RemoteTrackPublication, *lksdk.RemoteParticipant) { c.changed() },
+			OnTrackMuted:       func(lksdk.TrackPublication, lksdk.Participant) { c.changed() },
+			OnTrackUnmuted:     func(lksdk.TrackPublication, lksdk.Participant) { c.changed() },
+			OnTrackSubscribed:  c.receive,
+		},
+	}
+}
+
+// changed notes that the room may have other tracks.
+func (c *view) changed() {
+	c.news.Store(true)
+	c.nudge()
+}
+
+// reconcile compares what is wanted with what was asked for.
+func (c *view) reconcile(room *lksdk.Room, now time.Time) {
+	if c.again.Swap(false) {
+		c.subs = map[target]*subscription{} // asked for once more
+	}
+	if c.news.Swap(false) || now.Sub(c.looked) > surveyTime {
+		c.all, c.looked = c.survey(room), now
+	}
+	for sid, since := range c.left {
+		if now.Sub(since) > leaveTime {
+			delete(c.left, sid)
+		}
+	}
+	c.mu.Lock()
+	wanted := c.wanted
+	c.mu.Unlock()
+	for at := range wanted {
+		c.subscribe(at, now)
+	}
+	for at, s := range c.subs {
+		if !wanted[at] {
+			_ = s.pub.SetSubscribed(false) // without a connection there is no subscription
+			delete(c.subs, at)
+			c.left[s.sid] = now
+			c.end(at, s.sid)
+		}
+	}
+	c.keys(now)
+	if c.quality == livekit.VideoQuality_HIGH && c.v.cfg.speakers != nil {
+		c.listen(room)
+	}
+}
+
+// subscribe asks for a stream that has not been asked for, and is there.
+func (c *view) subscribe(at target, now time.Time) {
+	found, is := c.all[target{pub: at.pub, track: at.track}]
+	if !is {
+		return
+	}
+	if s := c.subs[at]; s != nil && s.sid == found.pub.SID() {
+		if !s.renew.IsZero() && now.After(s.renew) && c.ask(at, s) == nil {
+			s.renew = time.Time{}
+		}
+		return
+	}
+	if c.leaves(found.pub.SID(), now) {
+		return
+	}
+	s := &subscription{sid: found.pub.SID(), pub: found.pub, rp: found.rp, watch: silence{since: now}}
+	if c.ask(at, s) == nil {
+		c.subs[at] = s
+	}
+}
+
+// leaves reports whether a track was given up so recently that it would not begin anew if
+// it were asked for: the server has yet to take it away.
+func (c *view) leaves(sid string, now time.Time) bool {
+	since, is := c.left[sid]
+	if !is {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, read := range c.tracks {
+		if read == sid && now.Sub(since) < leaveTime {
+			return true
+		}
+	}
+	delete(c.left, sid)
+	return false
+}
+
+// ask asks the server for a stream.
+func (c *view) ask(at target, s *subscription) error {
+	if err := s.pub.SetSubscribed(true); err != nil {
+		return err
+	}
+	if at.track == bridge.Video {
+		return s.pub.SetVideoQuality(c.quality)
+	}
+	return nil
+}
+
+// found is a track of somebody in the LiveKit room.
+type found struct {
+	pub *lksdk.RemoteTrackPublication
+	rp  *lksdk.RemoteParticipant
+}
+
+// survey finds the tracks of the room that can be taken, by publication and track. What is
+// encrypted from end to end cannot.
+func (c *view) survey(room *lksdk.Room) map[target]found {
+	all, known := map[target]found{}, map[bridge.PublicationID][2]*livekit.TrackInfo{}
+	for _, rp := range room.GetRemoteParticipants() {
+		for _, p := range rp.TrackPublications() {
+			pub, ok := p.(*lksdk.RemoteTrackPublication)
+			if !ok {
+				continue
+			}
+			info := pub.TrackInfo()
+			if info == nil || info.Type == livekit.TrackType_DATA || info.Encryption != livekit.Encryption_NONE {
+				continue
+			}
+			src, track := sourceOf(info)
+			at := target{pub: c.v.cfg.ids(rp.Identity(), src), track: track}
+			if other, is := all[at]; is && other.pub.SID() < pub.SID() {
+				continue // somebody with two cameras: all connections take the same one
+			}
+			all[at] = found{pub, rp}
+			of := known[at.pub]
+			of[track] = info
+			known[at.pub] = of
+		}
+	}
+	if c.quality == livekit.VideoQuality_HIGH && c.dog.fresh(known) {
+		c.v.learn(known)
+	}
+	return all
+}
+
+// listen tells who talks.
+func (c *view) listen(room *lksdk.Room) {
+	var all []string
+	for _, p := range room.ActiveSpeakers() {
+		all = append(all, p.Identity())
+	}
+	slices.Sort(all)
+	c.talk(all)
+}
+
+// talk tells that these talk, if that is new.
+func (c *view) talk(all []string) {
+	if !slices.Equal(all, c.talking) {
+		c.talking = all
+		c.v.cfg.speakers(all)
+	}
+}
+
+// receive takes a stream that begins. The SDK calls it.
+func (c *view) receive(track *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublication, rp *lksdk.RemoteParticipant) {
+	info := pub.TrackInfo()
+	if info == nil {
+		return
+	}
+	src, kind := sourceOf(info)
+	at := target{pub: c.v.cfg.ids(rp.Identity(), src), track: kind}
+	if kind == bridge.Video && len(offersOf(info)) > 1 {
+		at.rid = rids()[c.quality]
+	}
+	s := &flow{view: c, at: at, sid: pub.SID(), track: track, rp: rp}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over {
+		return
+	}
+	c.tracks[track] = s.sid
+	c.reads.Go(func() {
+		s.run(pub)
+		s.discard()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.tracks, track)
+	})
+}
+
+// run carries a stream into the engine, until it ends.
+func (s *flow) run(pub *lksdk.RemoteTrackPublication) {
+	c := s.view
+	f, in := c.v.inlet(s.at)
+	if in == nil {
+		return
+	}
+	_, codec, _ := strings.Cut(s.track.Codec().MimeType, "/")
+	if line := s.track.Codec().SDPFmtpLine; line != "" && s.at.track == bridge.Video {
+		codec += ";" + line
+	}
+	var err error
+	if s.in, err = in.Take(s.at.track, s.at.rid, codec); err != nil {
+		c.v.count.refused.Add(1)
+		c.v.cfg.log.Warn("a stream of LiveKit is not taken", "publication", s.at.pub, "err", err)
+		return
+	}
+	pub.OnRTCP(func(p rtcp.Packet) {
+		if r, ok := p.(*rtcp.SenderReport); ok {
+			s.in.Report(r.NTPTime, r.RTPTime)
+		}
+	})
+	f.keys.Lock()
+	f.flows[s.at] = s
+	f.keys.Unlock()
+	s.key.Store(s.at.track == bridge.Video)
+	c.nudge()
+	s.carry(levelID(pub.Receiver()))
+	f.keys.Lock()
+	if f.flows[s.at] == s {
+		delete(f.flows, s.at)
+	}
+	f.keys.Unlock()
+	s.in.Close()
+}
+
+// carry does it. level is the id of the header extension with the audio level; 0: there
+// is none.
+func (s *flow) carry(level uint8) {
+	count := &s.view.v.count
+	var h forward.Header
+	for buf := make([]byte, 1600); ; {
+		n, _, err := s.track.Read(buf)
+		if err != nil {
+			return
+		}
+		s.packets.Add(1)
+		s.bytes.Add(uint64(n)) //nolint:gosec // it is not negative
+		count.packets.Add(1)
+		count.bytes.Add(uint64(n)) //nolint:gosec // it is not negative
+		var loud []byte
+		if level != 0 && h.Parse(buf[:n]) == nil {
+			loud = h.Extension(level)
+		}
+		if len(loud) > 0 {
+			err = s.in.Write(buf[:n], loud[0], true)
+		} else {
+			err = s.in.Write(buf[:n], 0, false)
+		}
+		if err != nil && !errors.Is(err, forward.ErrMalformed) {
+			return // it has been closed, or somebody else feeds the publication
+		}
+	}
+}
+
+// discard reads what nobody takes, because the SDK keeps it otherwise, until it ends.
+func (s *flow) discard() {
+	for buf := make([]byte, 1600); ; {
+		if _, _, err := s.track.Read(buf); err != nil {
+			return
+		}
+	}
+}
+
+// levelID returns the id of the header extension of audio levels (RFC 6464); 0: there is
+// none.
+func levelID(r *webrtc.RTPReceiver) uint8 {
+	if r != nil {
+		for _, x := range r.GetParameters().HeaderExtensions {
+			if x.URI == sdp.AudioLevelURI && x.ID > 0 && x.ID < 256 {
+				return uint8(x.ID)
+			}
+		}
+	}
+	return 0
+}
+
+// flowOf returns the stream that comes for a subscription, nil for none yet.
+func (c *view) flowOf(at target, sid string) *flow {
+	f, _ := c.v.inlet(at)
+	if f == nil {
+		return nil
+	}
+	f.keys.Lock()
+	defer f.keys.Unlock()
+	if s := f.flows[at]; s != nil && s.view == c && s.sid == sid {
+		return s
+	}
+	return nil
+}
+
+// end ends a stream that is not wanted any more, before the server does.
+func (c *view) end(at target, sid string) {
+	if s := c.flowOf(at, sid); s != nil {
+		s.in.Close()
+	}
+}
+
+// keys sends wishes for key frames that are due.
+func (c *view) keys(now time.Time) {
+	for at, sub := range c.subs {
+		s := c.flowOf(at, sub.sid)
+		if s != nil && s.key.Load() && now.Sub(s.asked) >= keyTime {
+			s.key.Store(false)
+			s.asked = now
+			s.rp.WritePLI(s.track.SSRC())
+		}
+	}
+}
+
+// drain returns when nothing is read any more.
+func (c *view) drain() {
+	c.mu.Lock()
+	c.over = true
+	for t := range c.tracks {
+		_ = t.SetReadDeadline(time.Now()) // it ends with the connection, too
+	}
+	c.mu.Unlock()
+	c.reads.Wait()
+}
