@@ -101,7 +101,7 @@ func (m *media) change(to bridge.PublicationID, tracks kinds) error {
 		_ = m.send(m.pub, m.tracks) // the first error says more
 		return err
 	}
-	m.pub = to
+	m.pub, m.heard = to, kinds{true, true} // on the lines that the client has wanted
 	return nil
 }
 

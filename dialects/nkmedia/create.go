@@ -143,7 +143,7 @@ func (s *speaker) roomFor(ctx context.Context, m *media, q *request) (room bridg
 		if !ok || p.role != publisher {
 			return "", false, refuse(invalidPublisher)
 		}
-		m.pub, m.tracks = p.pub, kindsOf(p.stream)
+		m.pub, m.tracks, m.heard = p.pub, kindsOf(p.stream), kindsOf(p.stream)
 		if q.v.has("password") {
 			s.keepSecret(p.room, q.v.text("password"))
 		}

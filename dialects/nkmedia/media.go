@@ -37,6 +37,7 @@ type media struct {
 
 	offer, answer *description
 	tracks        kinds // that are negotiated
+	heard         kinds // of what is listened to: what it may get without ending the session
 	mute          kinds // wished
 	published     bool
 	made          bool // the conference was made for it

@@ -27,7 +27,12 @@ type member struct {
 	pub                  bridge.PublicationID // of publishers
 	soon                 bool                 // a foreign participant that may be something else in a moment
 	nameless             bool                 // user is made up
+	tracks               kinds                // of foreign publishers
 }
+
+// more reports whether somebody else's stream has got sound or picture that it did not
+// have. Who listens to it has what it had at first, and has to begin anew.
+func (m member) more(was member) bool { return m.tracks.and(was.tracks) != m.tracks }
 
 // doc is a member on the wire.
 func (m member) doc() object {
@@ -143,7 +148,7 @@ func (p *person) members() (all []member) {
 	user := userOf(p.Participant)
 	for _, pub := range p.pubs {
 		if pub.Audio != bridge.Absent || pub.Video != bridge.Absent {
-			all = append(all, member{id: memberID(pub.ID), role: publisher, user: user, pub: pub.ID, soon: p.unsaid(), nameless: p.nameless()})
+			all = append(all, member{id: memberID(pub.ID), role: publisher, user: user, pub: pub.ID, soon: p.unsaid(), nameless: p.nameless(), tracks: kindsOf(pub)})
 		}
 	}
 	if len(all) == 0 && p.known {

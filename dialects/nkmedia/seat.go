@@ -76,6 +76,8 @@ func (t *seat) event(ctx context.Context, e bridge.Event) error {
 		return t.s.numbered(ctx, e)
 	case bridge.Unpublished:
 		return t.unpublished(ctx, e.Pub)
+	case bridge.PublicationChanged:
+		return t.republished(ctx, e.Pub)
 	case bridge.Admitted:
 		if err := t.x.Do(ctx, bridge.Enter{}); err != nil {
 			return t.end(ctx, userStop, err)
@@ -134,6 +136,15 @@ func (t *seat) each(match func(*media) bool, f func(*media) error) error {
 		}
 	}
 	return nil
+}
+
+// republished ends what listens to a stream that has got sound or picture besides: the
+// client listens anew, to all of it.
+func (t *seat) republished(ctx context.Context, pub bridge.Publication) error {
+	has := kindsOf(pub)
+	return t.each(func(m *media) bool { return m.kind == listen && m.pub == pub.ID && m.heard.and(has) != has }, func(m *media) error {
+		return m.end(ctx, publisherStopped)
+	})
 }
 
 // unpublished ends what a stream was for: the session that published it, because a

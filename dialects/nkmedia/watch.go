@@ -258,29 +258,13 @@ func (w *watch) stop() {
 // late says that it is over.
 func (w *watch) review(ctx context.Context, p *person, late bool) error {
 	want, told := p.members(), w.told[p.ID]
-	has := func(all []member, id string) int {
-		return slices.IndexFunc(all, func(m member) bool { return m.id == id })
-	}
-	var kept []member
-	soon := false
-	for _, m := range want {
-		i := has(told, m.id)
-		switch {
-		case i < 0 && m.soon && !late:
-			soon = true
-			continue
-		case i >= 0 && told[i].peer == m.peer && (m.nameless || !told[i].nameless):
-			kept = append(kept, told[i])
-			continue
-		}
-		kept = append(kept, m) // or it listens to another publisher now, or has got a name
-		if err := w.tell("started_member", m.body()); err != nil {
-			return err
-		}
+	kept, soon, err := w.begun(want, told, late)
+	if err != nil {
+		return err
 	}
 	wait := settleTime
 	for _, m := range told {
-		if has(want, m.id) >= 0 {
+		if indexOf(want, m.id) >= 0 {
 			continue
 		}
 		if soon {
@@ -295,6 +279,37 @@ func (w *watch) review(ctx context.Context, p *person, late bool) error {
 	}
 	w.later(p, soon, wait)
 	return nil
+}
+
+// begun tells what is new of the members that a participant is to be. It returns those
+// that are told of now, and whether more are to be told of in a moment.
+func (w *watch) begun(want, told []member, late bool) (kept []member, soon bool, err error) {
+	for _, m := range want {
+		i := indexOf(told, m.id)
+		switch {
+		case i < 0 && m.soon && !late:
+			soon = true
+			continue
+		case i >= 0 && m.more(told[i]): // when those who listen have been told that this is over
+			if err := w.tell("stopped_member", told[i].body()); err != nil {
+				return nil, false, err
+			}
+			soon = true
+			continue
+		case i >= 0 && told[i].peer == m.peer && (m.nameless || !told[i].nameless):
+			kept = append(kept, told[i])
+			continue
+		}
+		kept = append(kept, m) // or it listens to another publisher now, or has got a name
+		if err := w.tell("started_member", m.body()); err != nil {
+			return nil, false, err
+		}
+	}
+	return kept, soon, nil
+}
+
+func indexOf(all []member, id string) int {
+	return slices.IndexFunc(all, func(m member) bool { return m.id == id })
 }
 
 // later looks at a participant again in a moment, unless it does so already; or it
