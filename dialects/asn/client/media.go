@@ -194,6 +194,9 @@ func (c *Client) subscribe(ctx context.Context, s sub) {
 		}
 		c.subs[s] = l
 		c.enter(l)
+		if !s.screen && len(c.settings(s)) > len(a.Media) { // more has come meanwhile
+			c.run(func(ctx context.Context) { c.extend(ctx, s, l) })
+		}
 	})
 }
 
