@@ -19,6 +19,7 @@ func TestCluster(t *testing.T) {
 		shared + "cluster: {key_file: k, bind: nowhere}":                             "cluster.bind: ",
 		shared + "cluster: {key_file: k, node: 'a b'}":                               "cluster.node: a node's name is",
 		shared + "cluster: {key_file: k, link: {cert_file: c}}":                      "cluster.link: needs cert_file, private_key_file and ca_file",
+		shared + "cluster: {key_file: k}\nrelay: {max_speakers: -1}":                 "relay.max_speakers: -1 is less than none",
 		shared + "cluster: {key_files: k}":                                           "did you mean \"key_file\"?",
 	} {
 		_, err := Load(Options{File: file(t, text), Sections: sections()})

@@ -17,6 +17,7 @@ import (
 	"dragoman/bridge"
 	"dragoman/bridge/notify"
 	"dragoman/cluster"
+	"dragoman/cluster/livekit"
 	"dragoman/cluster/relay"
 	"dragoman/media"
 )
@@ -38,6 +39,8 @@ type Config struct {
 	Store   Store
 	Cluster cluster.Settings
 	Relay   relay.Settings
+	// The LiveKit servers with rooms of which rooms of ours are one.
+	LiveKit []livekit.Settings `yaml:"livekit"`
 	OIDC    OIDC
 	Mail    notify.Config
 	Limits  Limits
@@ -127,6 +130,8 @@ type Room struct {
 	MaxBitrate int
 	// The room is left out of lists.
 	Unlisted bool
+	// The LiveKit server with a room of which this one is one: its name in livekit, or name/their room. Empty: as livekit[].rooms says.
+	Home string
 }
 
 // Secrets are the passwords of a room. What a dialect can ask for differs: a PIN
@@ -254,7 +259,7 @@ type Brake struct {
 type Runtime struct {
 	// Memory above which the garbage collector works harder. 0: as GOMEMLIMIT says.
 	Gomemlimit Size
-	// How much the heap grows between two collections, in percent. 0: as GOGC says.
+	// How much the heap grows between two collections, in percent. 0: as GOGC says, and 50 without.
 	Gogc int
 }
 

@@ -78,4 +78,24 @@ func TestCompose(t *testing.T) {
 	if len(names) != 3 {
 		t.Errorf("nodes %v", names)
 	}
+	sampleOfLiveKit(t, settings, dir)
+}
+
+// sampleOfLiveKit: what the compose file has in comments is right, too.
+func sampleOfLiveKit(t *testing.T, settings, dir string) {
+	t.Helper()
+	_, sample, found := strings.Cut(settings, "# livekit:\n")
+	if !found {
+		t.Fatal("there is no sample of livekit")
+	}
+	if err := os.WriteFile(filepath.Join(dir, "livekit.secret"), []byte("a secret of enough characters"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, err := Load(Options{File: file(t, settings+"\nlivekit:\n"+strings.ReplaceAll(sample, "# ", "")), Sections: sections()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(l.LiveKit) != 1 || l.LiveKit[0].Secret == "" || !slices.Equal(l.LiveKit[0].Rooms, []string{"team-*"}) {
+		t.Errorf("%+v", l.LiveKit)
+	}
 }

@@ -12,7 +12,7 @@ import (
 // the structs that it fills and nothing that runs.
 func TestImports(t *testing.T) {
 	allowed := []string{
-		"dragoman/bridge", "dragoman/bridge/gate", "dragoman/bridge/notify", "dragoman/bridge/store", "dragoman/cluster", "dragoman/cluster/relay", "dragoman/media",
+		"dragoman/bridge", "dragoman/bridge/gate", "dragoman/bridge/notify", "dragoman/bridge/store", "dragoman/cluster", "dragoman/cluster/livekit", "dragoman/cluster/relay", "dragoman/media",
 		"github.com/spf13/pflag", "github.com/spf13/viper", "go.yaml.in/yaml/v3",
 	}
 	for _, path := range bridgetest.Imports(t, "config")["dragoman/config"] {

@@ -71,6 +71,7 @@ func fillList(to reflect.Value, from any, path string, p *Problems) {
 	}
 	list := reflect.MakeSlice(to.Type(), len(items), len(items))
 	for i, item := range items {
+		list.Index(i).Set(newItem(to.Type()))
 		fillField(list.Index(i), item, fmt.Sprintf("%s[%d]", path, i), p)
 	}
 	to.Set(list)

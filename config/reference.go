@@ -6,6 +6,8 @@ import (
 	"io"
 	"reflect"
 	"strings"
+
+	"dragoman/cluster/livekit"
 )
 
 // reference.txt holds the comments of the fields that can be configured, a line
@@ -107,11 +109,16 @@ func (l *lister) own() {
 // newItem returns an entry of a list of sections as it is when nothing is said.
 func newItem(list reflect.Type) reflect.Value {
 	item := reflect.New(list.Elem()).Elem()
-	if list == dialectsType {
+	switch list {
+	case dialectsType:
 		item.Set(reflect.ValueOf(Dialect{Enabled: true}))
+	case liveKitType:
+		item.Set(reflect.ValueOf(livekit.DefaultSettings()))
 	}
 	return item
 }
+
+var liveKitType = reflect.TypeFor[[]livekit.Settings]()
 
 func (l *lister) key(path string, v, dev reflect.Value) Key {
 	k := Key{Path: path, Type: typeName(v.Type()), Default: show(plain(v)), Text: l.docs[path].text}

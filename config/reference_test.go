@@ -25,6 +25,7 @@ func TestReferenceIsCurrent(t *testing.T) {
 	s.parse("../bridge/notify")
 	s.parse("../cluster")
 	s.parse("../cluster/relay")
+	s.parse("../cluster/livekit")
 	s.walk(reflect.TypeFor[Config](), "")
 	for _, e := range all.List() {
 		s.parse("../dialects/" + e.New().Name())

@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"dragoman/bridge"
 	"dragoman/bridge/gate"
 	"dragoman/bridge/store"
+	"dragoman/cluster/livekit"
 )
 
 // redacted is what secrets print as; as input it is a mistake.
@@ -40,6 +42,7 @@ func (c *Config) Validate() error {
 	c.checkBrake(&p)
 	c.checkStore(&p)
 	c.checkCluster(&p)
+	c.checkLiveKit(&p)
 	c.OIDC.check(&p)
 	p.addEach("mail", c.Mail.Validate())
 	p.notNegative("runtime.gogc", int64(c.Runtime.Gogc))
@@ -134,9 +137,13 @@ func (p *Problems) addEach(section string, err error) {
 		}
 		return
 	}
-	key, text, found := strings.Cut(err.Error(), ": ")
+	said := err.Error()
+	if e, ok := errors.AsType[*bridge.Error](err); ok {
+		said = e.Msg // without the name of its code
+	}
+	key, text, found := strings.Cut(said, ": ")
 	if !found || strings.ContainsAny(key, " \"") {
-		key, text = "", err.Error()
+		key, text = "", said
 	}
 	p.addf(strings.TrimSuffix(section+"."+key, "."), "%s", text)
 }
@@ -190,6 +197,34 @@ func (c *Config) checkCluster(p *Problems) {
 	}
 	if c.Store.Key == "" {
 		p.addf("store.key", "is missing: all nodes of a cluster need the same (\"openssl rand -hex 32\" makes one)")
+	}
+}
+
+// checkLiveKit looks at the LiveKit servers, and whether rooms name one of them.
+func (c *Config) checkLiveKit(p *Problems) {
+	if err := livekit.CheckCluster(c.Cluster.Name); err != nil && len(c.LiveKit) > 0 {
+		p.addf("cluster.name", "%s", bridge.MessageOf(err))
+	}
+	names := map[string]bool{}
+	for i, s := range c.LiveKit {
+		path := fmt.Sprintf("livekit[%d]", i)
+		p.addEach(path, s.Check())
+		if s.Name != "" && names[s.Name] {
+			p.addf(path+".name", "there are two servers %q: each needs a name of its own", s.Name)
+		}
+		names[s.Name] = true
+	}
+	for i, r := range c.Rooms {
+		server, theirs, named := strings.Cut(r.Home, "/")
+		path := fmt.Sprintf("rooms[%d].home", i)
+		switch {
+		case r.Home == "":
+		case !names[server]:
+			known := slices.Sorted(maps.Keys(names))
+			p.addf(path, "%q is not the name of a server in livekit%s", server, didYouMean(server, known))
+		case named && theirs == "":
+			p.addf(path, "names no room after the /: leave out the / for the one that livekit[].room says")
+		}
 	}
 }
 
