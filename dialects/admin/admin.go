@@ -44,6 +44,8 @@ type Config struct {
 	// Drain makes a node ready to go, or takes that back; "" is this one. NotFound:
 	// there is no such node. nil: it cannot be done.
 	Drain func(ctx context.Context, node string, on bool) error
+	// Peerings is the federation with LiveKit; nil: no server is configured.
+	Peerings Peerings
 	// Version is shown on the page.
 	Version string
 }
@@ -92,19 +94,22 @@ func (d *Dialect) Mount(mux *http.ServeMux, env dialects.Env) error {
 		mux.Handle("GET /metrics", d.cfg.Metrics)
 	}
 	for pattern, h := range map[string]handler{
-		"GET /api/v1/rooms":              d.list,
-		"GET /api/v1/rooms/{room}":       d.show,
-		"GET /api/v1/rooms/{room}/card":  d.card,
-		"GET /api/v1/events":             d.events,
-		"GET /api/v1/version":            d.version,
-		"GET /api/v1/traffic":            d.traffic,
-		"GET /api/v1/nodes":              d.nodes,
-		"POST /api/v1/nodes/drain":       d.drain,
-		"POST /api/v1/rooms":             d.create,
-		"DELETE /api/v1/rooms/{room}":    d.close,
-		"POST /api/v1/rooms/{room}/kick": d.kick,
-		"POST /api/v1/rooms/{room}/mute": d.mute,
-		"POST /api/v1/rooms/{room}/lock": d.lock,
+		"GET /api/v1/rooms":                             d.list,
+		"GET /api/v1/rooms/{room}":                      d.show,
+		"GET /api/v1/rooms/{room}/card":                 d.card,
+		"GET /api/v1/events":                            d.events,
+		"GET /api/v1/version":                           d.version,
+		"GET /api/v1/traffic":                           d.traffic,
+		"GET /api/v1/nodes":                             d.nodes,
+		"POST /api/v1/nodes/drain":                      d.drain,
+		"GET /api/v1/peerings":                          d.peerings,
+		"POST /api/v1/rooms":                            d.create,
+		"DELETE /api/v1/rooms/{room}":                   d.close,
+		"POST /api/v1/rooms/{room}/kick":                d.kick,
+		"POST /api/v1/rooms/{room}/mute":                d.mute,
+		"POST /api/v1/rooms/{room}/lock":                d.lock,
+		"POST /api/v1/rooms/{room}/peerings":            d.peer,
+		"DELETE /api/v1/rooms/{room}/peerings/{server}": d.unpeer,
 	} {
 		mux.Handle(pattern, d.guard(h))
 	}

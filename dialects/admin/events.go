@@ -27,6 +27,7 @@ type told struct {
 	Is          *Room        `json:"is,omitempty"`
 	Participant *Participant `json:"participant,omitempty"`
 	Stream      *Stream      `json:"stream,omitempty"`
+	Peering     *Peering     `json:"peering,omitempty"`
 	ID          string       `json:"id,omitempty"`
 	On          *bool        `json:"on,omitempty"`
 	Reason      string       `json:"reason,omitempty"`
@@ -34,7 +35,8 @@ type told struct {
 
 // events streams what happens in rooms as server-sent events: a "room" for each
 // that there is or that comes, with everybody in it, then what changes, and
-// "closed". With ?room= it is about one room. What people say is not told.
+// "closed"; and of each peering of this node, when its state changes. With ?room= it is about one
+// room. What people say is not told.
 func (d *Dialect) events(w http.ResponseWriter, r *http.Request) error {
 	select {
 	case d.streams <- struct{}{}:
@@ -67,6 +69,8 @@ type stream struct {
 	only  bridge.RoomID // empty: all rooms
 	wake  chan struct{}
 	rooms map[bridge.RoomID]*bridge.Session
+
+	peerings map[peeringKey]Peering // as they were told last
 }
 
 func (s *stream) run(ctx context.Context) error {
@@ -97,8 +101,15 @@ func (s *stream) run(ctx context.Context) error {
 	}
 }
 
-// look joins rooms that are new.
+// look joins rooms that are new, and looks what became of peerings.
 func (s *stream) look(ctx context.Context) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	return s.survey()
+}
+
+func (s *stream) enter(ctx context.Context) error {
 	ids := []bridge.RoomID{s.only}
 	if s.only == "" {
 		infos, err := s.d.host.List(ctx)

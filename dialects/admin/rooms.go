@@ -84,13 +84,14 @@ type Spec struct {
 	Keep        bool              `json:"keep,omitempty"`
 	KeepChat    int               `json:"keep_chat,omitempty"`
 	Unlisted    bool              `json:"unlisted,omitempty"`
+	Home        string            `json:"home,omitempty"` // a LiveKit server, or "server/their room", that it is one with
 }
 
 func (s Spec) spec() (bridge.Spec, error) {
 	out := bridge.Spec{
 		Title: s.Title, About: s.About, Max: s.Max, WaitingRoom: s.WaitingRoom, NoHands: s.NoHands, NoChat: s.NoChat,
 		MaxBitrate: s.MaxBitrate, Keep: s.Keep, KeepChat: s.KeepChat, Unlisted: s.Unlisted,
-		Secrets: map[bridge.Role]bridge.Secret{},
+		Home: s.Home, Secrets: map[bridge.Role]bridge.Secret{},
 	}
 	var err error
 	if out.ID, err = bridge.Normalize(s.ID); err != nil {
@@ -132,6 +133,9 @@ func (d *Dialect) create(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	spec, err := in.spec()
+	if err == nil {
+		err = d.checkHome(spec.Home)
+	}
 	if err != nil {
 		return err
 	}

@@ -34,6 +34,7 @@ type Participant struct {
 	Dialect string    `json:"dialect"`
 	Role    string    `json:"role"`
 	Kind    string    `json:"kind"`
+	From    string    `json:"from,omitempty"` // the LiveKit server of one who is federated
 	User    string    `json:"user"`
 	Remote  string    `json:"remote"` // empty: not known
 	Joined  time.Time `json:"joined"`
@@ -113,6 +114,9 @@ func participantOf(p bridge.Participant, waiting bool) Participant {
 		ID: p.ID.String(), Name: p.Name, Dialect: p.Dialect, Role: named(roleNames, p.Role), Kind: named(kindNames, p.Kind),
 		User: string(p.User), Joined: p.Joined, Hand: !p.Hand.IsZero(), Talking: p.Talking, Away: p.Away, Waiting: waiting,
 		Streams: []Stream{},
+	}
+	if p.Kind == bridge.Federated {
+		out.From = p.Attrs["livekit.server"]
 	}
 	if p.Remote.IsValid() {
 		out.Remote = p.Remote.String()

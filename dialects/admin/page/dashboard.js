@@ -21,9 +21,9 @@ async function call(method, path, body) {
   throw Object.assign(new Error(message), { status: r.status });
 }
 
-async function act(method, path, body) {
-  $("problem").textContent = "";
-  try { await call(method, path, body); } catch (e) { $("problem").textContent = e.message; }
+async function act(method, path, body, problem = "problem") {
+  $(problem).textContent = "";
+  try { await call(method, path, body); } catch (e) { $(problem).textContent = e.message; }
 }
 
 // One line of the API's names for people.
@@ -106,10 +106,78 @@ async function nodes() {
   if (list.length) $("nodes").replaceChildren(el("table", {}, el("thead", {}, el("tr", {}, ...titles)), el("tbody", {}, ...rows)));
 }
 
+// The rooms that are one with a room of a LiveKit server.
+const span = (ms) => {
+  const s = Math.max(0, Math.round(ms / 1000));
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min`;
+  return `${Math.floor(s / 3600)} h ${Math.floor(s % 3600 / 60)} min`;
+};
+const size = (n) => {
+  for (const unit of ["B", "kB", "MB", "GB"]) {
+    if (n < 1000 || unit === "GB") return `${n < 10 && unit !== "B" ? n.toFixed(1) : Math.round(n)} ${unit}`;
+    n /= 1000;
+  }
+  return "";
+};
+const grades = { up: "good", failed: "bad" };
+let moved = null; // bytes of each peering as they were asked last, and when
+
+function bitrate(now, p, which) {
+  const before = moved?.by.get(peeringKey(p));
+  if (!before || p[which] < before[which]) return size(p[which]);
+  const kbit = (p[which] - before[which]) * 8 / (now - moved.at);
+  return `${Math.round(kbit)} kbit/s, ${size(p[which])}`;
+}
+
+const peeringKey = (p) => JSON.stringify([p.room, p.server, p.node]);
+
+async function peerings() {
+  if (document.hidden) return;
+  let servers, list;
+  try { ({ servers, peerings: list } = await (await call("GET", "peerings")).json()); } catch { return; }
+  $("federation").hidden = !servers.length && !list.length;
+  if ($("federation").hidden) return;
+  const select = $("peer-server");
+  if ([...select.options].map((o) => o.value).join("\n") !== servers.join("\n")) {
+    select.replaceChildren(...servers.map((s) => el("option", { value: s, textContent: s })));
+  }
+  const now = performance.now();
+  const node = list.some((p) => p.node);
+  const titles = ["Room", ...(node ? ["Node"] : []), "Server", "Room there", "State"];
+  const numbers = ["People in", "People out", "Views", "Media in", "Media out"];
+  const rows = list.flatMap((p) => {
+    const state = el("td", { className: "state" }, el("span", { className: "badge " + (grades[p.state] || "") }, p.state), p.since ? ` ${span(Date.now() - new Date(p.since))}` : "");
+    const out = p.puppets === p.out ? p.out : `${p.puppets} of ${p.out}`; // who are there, of those who should be
+    const line = el("tr", {}, el("td", {}, p.room), ...(node ? [el("td", {}, p.node || "–")] : []), el("td", {}, p.server), el("td", {}, p.theirs), state,
+      ...[p.in, out, p.views].map((n) => el("td", { className: "number" }, String(n))),
+      ...["bytes_in", "bytes_out"].map((which) => el("td", { className: "number" }, bitrate(now, p, which))),
+      el("td", { className: "actions" }, el("button", {
+        type: "button", className: "danger", textContent: "Part",
+        onclick: async () => {
+          if (!confirm(`Part ${p.room} from ${p.theirs} on ${p.server}?`)) return;
+          await act("DELETE", inRoom(p.room, "/peerings/" + encodeURIComponent(p.server)), undefined, "peer-problem");
+          peerings();
+        },
+      })));
+    const all = titles.length + numbers.length + 1;
+    return p.error ? [line, el("tr", { className: "more" }, el("td", { className: "bad", colSpan: all }, p.error))] : [line];
+  });
+  moved = { at: now, by: new Map(list.map((p) => [peeringKey(p), p])) };
+  const focused = [...$("peerings").querySelectorAll("button")].indexOf(document.activeElement);
+  if (rows.length) {
+    const head = [...titles.map((t) => el("th", { scope: "col" }, t)), ...numbers.map((t) => el("th", { scope: "col", className: "number" }, t)), el("th", { scope: "col" })];
+    $("peerings").replaceChildren(el("article", {}, el("table", {}, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...rows))));
+  } else {
+    $("peerings").replaceChildren(el("p", {}, "No room is one with a room there yet."));
+  }
+  $("peerings").querySelectorAll("button")[focused]?.focus();
+}
+
 function row(room, p) {
   const silenced = p.streams.some((s) => s.source === "camera" && s.audio === "silenced");
   const name = el("td", { className: p.talking ? "talking" : "" }, p.name || "(no name)");
-  for (const [on, text] of [[p.hand, "hand up"], [p.away, "away"], [p.waiting, "waits"]]) {
+  for (const [on, text] of [[p.kind === "federated", p.from ? "from " + p.from : "federated"], [p.hand, "hand up"], [p.away, "away"], [p.waiting, "waits"]]) {
     if (on) name.append(" ", el("span", { className: "badge" }, text));
   }
   return el("tr", {}, name,
@@ -207,7 +275,16 @@ const on = {
   },
   talking: (e, room) => { const p = find(room, e.id); if (p) p.talking = e.on; },
   recording: (e, room) => { room.recording = e.on; },
+  peering: (e) => {
+    note(`${e.room} and ${e.peering.theirs} on ${e.peering.server}: ${e.peering.state}${e.peering.error ? ": " + e.peering.error : ""}`);
+    peerings();
+  },
+  unpeered: (e) => {
+    note(`${e.room} and ${e.peering.theirs} on ${e.peering.server} are no longer one`);
+    peerings();
+  },
 };
+const roomless = ["room", "peering", "unpeered"]; // kinds that may be of a room that is not shown
 
 function take(block) {
   let kind = "", data = "";
@@ -218,7 +295,7 @@ function take(block) {
   if (!on[kind]) return;
   const e = JSON.parse(data);
   const room = rooms.get(e.room);
-  if (!room && kind !== "room") return;
+  if (!room && !roomless.includes(kind)) return;
   on[kind](e, room);
   if (room) room.members = room.participants.filter((p) => !p.waiting).length;
   draw();
@@ -283,8 +360,17 @@ $("create").onsubmit = (e) => {
   act("POST", "rooms", { id: $("new-room").value });
   $("new-room").value = "";
 };
+$("peer").onsubmit = async (e) => {
+  e.preventDefault();
+  const body = { server: $("peer-server").value };
+  if ($("peer-theirs").value) body.theirs = $("peer-theirs").value;
+  await act("POST", inRoom($("peer-room").value, "/peerings"), body, "peer-problem");
+  if (!$("peer-problem").textContent) $("peer").reset();
+  peerings();
+};
 health();
 setInterval(health, 5000);
 setInterval(traffic, 2000);
 setInterval(nodes, 2000);
+setInterval(peerings, 2000);
 main();
