@@ -67,6 +67,7 @@ type Result struct {
 	Elapsed     time.Duration
 	Subscribers int           // connections that receive
 	Memory      int           // bytes of the engine's process, resident at the end
+	Idle        int           // the same before anybody was connected
 	Before      int           // the same after the first tenth of Joins; 0: there were none
 	Frames      int           // whole frames that arrived
 	Damaged     int           // frames that did not, or not whole
@@ -82,6 +83,13 @@ func (r Result) PacketsPerSecond() float64 {
 		return 0
 	}
 	return float64(r.Received) / r.CPU.Seconds()
+}
+
+// perSubscriber is what is resident for each connection that receives, in KiB: of all of
+// the process, and of what it has more than before anybody was connected.
+func (r Result) perSubscriber() (all, above int) {
+	n := max(r.Subscribers, 1)
+	return r.Memory >> 10 / n, (r.Memory - r.Idle) >> 10 / n
 }
 
 // perMillion is the CPU time of a million packets, in seconds.
@@ -158,7 +166,8 @@ func median(all []Result) Result {
 	r.Median = middle(func(a, b Result) int { return cmp.Compare(a.Median, b.Median) }).Median
 	r.Worst = middle(func(a, b Result) int { return cmp.Compare(a.Worst, b.Worst) }).Worst
 	r.Join = middle(func(a, b Result) int { return cmp.Compare(a.Join, b.Join) }).Join
-	r.Memory = middle(func(a, b Result) int { return cmp.Compare(a.Memory, b.Memory) }).Memory
+	memory := middle(func(a, b Result) int { return cmp.Compare(a.Memory, b.Memory) })
+	r.Memory, r.Idle = memory.Memory, memory.Idle
 	return r
 }
 
@@ -169,6 +178,10 @@ func measure(ctx context.Context, s Scenario, o Options, begin func() (subject, 
 		return r, err
 	}
 	defer func() { err = errors.Join(err, e.stop()) }()
+	idle, err := e.usage()
+	if err != nil {
+		return r, err
+	}
 	l := &load{subject: e, bitrate: o.Bitrate}
 	defer l.close()
 	if err := l.build(ctx, s); err != nil {
@@ -201,7 +214,7 @@ func measure(ctx context.Context, s Scenario, o Options, begin func() (subject, 
 	r = Result{
 		Scenario: s, Elapsed: time.Since(started), Load: cpu() - own,
 		CPU:    after.CPU - before.CPU,
-		Memory: after.Memory, Subscribers: len(l.receivers),
+		Memory: after.Memory, Idle: idle.Memory, Subscribers: len(l.receivers),
 	}
 	l.judge(&r)
 	if r.Received == 0 {
@@ -215,15 +228,16 @@ func measure(ctx context.Context, s Scenario, o Options, begin func() (subject, 
 func (r Report) WriteTo(w io.Writer) (int64, error) {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 8, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(t, "scenario\t\tpackets/s\tengine CPU\tCPU-s per million\tframe p50\tp99\tfirst frame\tlost\tKiB per subscriber\tload CPU\t")
+	_, _ = fmt.Fprintln(t, "scenario\t\tpackets/s\tengine CPU\tCPU-s per million\tframe p50\tp99\tfirst frame\tlost\tKiB per subscriber\tabove idle\tload CPU\t")
 	for i, x := range r {
 		seconds := x.Elapsed.Seconds()
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%.0f\t%.0f %%\t%.1f\t%s\t%s\t%s\t%d\t%d\t%.0f %%\t\n",
+		all, above := x.perSubscriber()
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%.0f\t%.0f %%\t%.1f\t%s\t%s\t%s\t%d\t%d\t%d\t%.0f %%\t\n",
 			x.Scenario.Name, x.Subject, float64(x.Received)/seconds, 100*x.CPU.Seconds()/seconds, x.perMillion(),
-			short(x.Median), short(x.Worst), short(x.Join), x.Lost, x.Memory>>10/max(x.Subscribers, 1), 100*x.Load.Seconds()/seconds)
+			short(x.Median), short(x.Worst), short(x.Join), x.Lost, all, above, 100*x.Load.Seconds()/seconds)
 		if i > 0 && r[i-1].Scenario == x.Scenario {
 			o := r[i-1]
-			_, _ = fmt.Fprintf(t, "\tratio\t\t\t%s\t%s\t%s\t%s\t\t%s\t\t\n",
+			_, _ = fmt.Fprintf(t, "\tratio\t\t\t%s\t%s\t%s\t%s\t\t%s\t\t\t\n",
 				ratio(o.perMillion(), x.perMillion()), ratio(float64(o.Median), float64(x.Median)), ratio(float64(o.Worst), float64(x.Worst)),
 				ratio(float64(o.Join), float64(x.Join)), ratio(float64(o.Memory), float64(x.Memory)))
 		}

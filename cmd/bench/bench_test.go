@@ -39,7 +39,7 @@ func TestRun(t *testing.T) {
 	for i, subscribers := range []int{3, 3} {
 		x := r[i]
 		if x.Subscribers != subscribers || x.Received < 200 || x.CPU <= 0 || x.PacketsPerSecond() <= 0 ||
-			x.Frames < 60 || x.Damaged > 0 || x.Median <= 0 || x.Worst < x.Median || x.Memory < 1<<20 {
+			x.Frames < 60 || x.Damaged > 0 || x.Median <= 0 || x.Worst < x.Median || x.Memory < 1<<20 || x.Idle < 1<<20 {
 			t.Errorf("%+v", x)
 		}
 	}
@@ -84,6 +84,20 @@ func TestMedian(t *testing.T) {
 	var b strings.Builder
 	if _, err := r.WriteTo(&b); err != nil || !strings.Contains(b.String(), "0.25") || !strings.Contains(b.String(), "0.50") {
 		t.Error(b.String(), err)
+	}
+}
+
+func TestPerSubscriber(t *testing.T) {
+	r := Result{Memory: 60 << 20, Idle: 20 << 20, Subscribers: 200}
+	if all, above := r.perSubscriber(); all != 307 || above != 204 {
+		t.Error(all, above)
+	}
+	if all, above := (Result{Memory: 2 << 10, Idle: 1 << 10}).perSubscriber(); all != 2 || above != 1 {
+		t.Error(all, above)
+	}
+	odd := func(memory, idle int) Result { return Result{Received: 1, Memory: memory, Idle: idle} }
+	if m := median([]Result{odd(30, 1), odd(10, 3), odd(20, 2)}); m.Memory != 20 || m.Idle != 2 {
+		t.Errorf("%+v", m)
 	}
 }
 

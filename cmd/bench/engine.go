@@ -95,6 +95,7 @@ func serve(kind string, in io.Reader, out io.Writer) error {
 		return err
 	}
 	defer stop()
+	media.Tune(0)
 	e, err := media.New(media.Config{UDP: "127.0.0.1:0", MaxBitrate: 10_000_000, Engine: kind})
 	if err != nil {
 		return err

@@ -89,6 +89,28 @@ func (c *Client) Drain(ctx context.Context, node string, on bool) error {
 	return c.do(ctx, http.MethodPost, "/api/v1/nodes/drain", admin.Drain{Node: node, On: on}, nil)
 }
 
+// Peerings lists the rooms that are one with a room of a LiveKit server, and the servers
+// that are configured.
+func (c *Client) Peerings(ctx context.Context) (servers []string, all []admin.Peering, err error) {
+	var out struct {
+		Servers  []string
+		Peerings []admin.Peering
+	}
+	err = c.do(ctx, http.MethodGet, "/api/v1/peerings", nil, &out)
+	return out.Servers, out.Peerings, err
+}
+
+// Peer makes a room one with a room of a LiveKit server. Empty theirs: the room there is
+// named as the configuration of the server says.
+func (c *Client) Peer(ctx context.Context, room, server, theirs string) error {
+	return c.do(ctx, http.MethodPost, roomPath(room)+"/peerings", admin.Peer{Server: server, Theirs: theirs}, nil)
+}
+
+// Unpeer takes that back.
+func (c *Client) Unpeer(ctx context.Context, room, server string) error {
+	return c.do(ctx, http.MethodDelete, roomPath(room)+"/peerings/"+url.PathEscape(server), nil, nil)
+}
+
 // Health asks one of the paths livez, readyz and startupz. A Refusal is what the
 // node says is wrong.
 func (c *Client) Health(ctx context.Context, path string) error {

@@ -43,7 +43,7 @@ type patient struct {
 // checks are made in this order.
 func checks() []func(context.Context, *patient) []finding {
 	return []func(context.Context, *patient) []finding{
-		checkNode, checkPorts, checkAddresses, checkCertificate, checkProxy, checkClock, checkSystem, checkData, checkOthers, checkCluster, checkLogins, checkMeetings,
+		checkNode, checkPorts, checkAddresses, checkCertificate, checkProxy, checkClock, checkSystem, checkData, checkOthers, checkCluster, checkLiveKit, checkLogins, checkMeetings,
 	}
 }
 
@@ -53,7 +53,7 @@ func doctorCommand() *cobra.Command {
 		Use: "doctor", Short: "Check ports, addresses, certificate and machine, and say what to change", Args: cobra.NoArgs,
 		Long: "Checks whether a node with this configuration would work on this machine: ports, the\n" +
 			"addresses that clients are told, certificate, clock, limits of the system, reverse proxy,\n" +
-			"database, identity provider, log-ins, mail, cluster.",
+			"database, identity provider, log-ins, mail, cluster, LiveKit servers.",
 	}
 	src := sourceFlags(c)
 	outputFlag(c, &output)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"dragoman/cluster/livekit"
 	"dragoman/cmd/bench"
 	"dragoman/cmd/ctl"
 	"dragoman/config"
@@ -22,6 +23,7 @@ import (
 var version = "unknown"
 
 func main() {
+	livekit.Quiet() // what there is to say is in our own log
 	// The engine that is measured is this program once more.
 	if ran, err := bench.Engine(); ran {
 		if err != nil {

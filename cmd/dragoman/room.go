@@ -50,7 +50,7 @@ func (n *node) client() (*ctl.Client, error) {
 func roomCommand() *cobra.Command {
 	c := &cobra.Command{Use: "room", Short: "Look after the rooms of a node, over its admin listener"}
 	n := nodeFlags(c)
-	c.AddCommand(roomList(n), roomShow(n), roomCreate(n), roomClose(n), roomCard(n))
+	c.AddCommand(roomList(n), roomShow(n), roomCreate(n), roomClose(n), roomCard(n), roomPeer(n), roomUnpeer(n), roomPeerings(n))
 	return c
 }
 
@@ -133,6 +133,9 @@ func describe(t *table, r admin.Room) {
 		if p.Waiting {
 			name += " (waits)"
 		}
+		if p.Kind == "federated" {
+			name += strings.TrimSuffix(" (federated from "+p.From, " from ") + ")"
+		}
 		t.row(name, p.Dialect, p.Role, strings.Join(streams, ", "), p.ID)
 	}
 }
@@ -176,6 +179,7 @@ func roomCreate(n *node) *cobra.Command {
 	f.StringVar(&spec.DefaultRole, "default-role", "", "role of those without a password: listener, speaker or moderator")
 	f.BoolVar(&spec.WaitingRoom, "waiting-room", false, "those who join wait for a moderator")
 	f.BoolVar(&spec.Keep, "keep", false, "it stays when it is empty")
+	f.StringVar(&spec.Home, "home", "", "LiveKit server with a room of which it is one: its name, or name/their room")
 	f.BoolVar(&spec.Unlisted, "unlisted", false, "lists leave it out")
 	for role, to := range secrets {
 		f.StringVar(to, role+"-password-file", "", "file with the password of "+role+"s")

@@ -16,6 +16,7 @@ import (
 	"dragoman/cmd/serve"
 	"dragoman/config"
 	"dragoman/dialects/all"
+	"dragoman/media"
 )
 
 // source says which configuration a command is about.
@@ -164,7 +165,5 @@ func tune(r config.Runtime) {
 	if r.Gomemlimit > 0 {
 		debug.SetMemoryLimit(int64(r.Gomemlimit))
 	}
-	if r.Gogc > 0 {
-		debug.SetGCPercent(r.Gogc)
-	}
+	media.Tune(r.Gogc)
 }

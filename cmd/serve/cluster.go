@@ -13,8 +13,9 @@ import (
 	"dragoman/media"
 )
 
-// lateHost is the rooms that dialects reach: those of this process until the server
-// has started, then those of the cluster, if it is one of a cluster.
+// lateHost is rooms that are reached another way once the server has started: those of
+// this process become those of the cluster, and dialects reach them by way of the
+// federation.
 type lateHost struct{ bridge.Host }
 
 // openCluster makes this node one of the cluster that is configured, and begins to
@@ -24,12 +25,12 @@ func (s *Server) openCluster(e *media.Engine) error {
 		return nil
 	}
 	node, err := cluster.Start(s.cfg.Cluster, cluster.Parts{
-		Local: s.rooms, Version: s.version, Asked: s.Drain, Log: s.log,
+		Local: s.rooms, Version: s.version, Asked: s.Drain, Report: s.report, Log: s.log,
 	})
 	if err != nil {
 		return taken(err, "cluster.bind")
 	}
-	relays, err := relay.Start(relay.Config{Settings: s.cfg.Relay, Cluster: node, Media: e, Log: s.log})
+	relays, err := relay.Start(relay.Config{Settings: s.cfg.Relay, Cluster: node, Media: e, Elsewhere: s.feeds, Log: s.log})
 	if err != nil {
 		node.Close()
 		return err

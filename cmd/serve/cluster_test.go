@@ -23,6 +23,12 @@ import (
 // town starts nodes of one cluster in this process.
 func town(t *testing.T, names ...string) (nodes []*Server) {
 	t.Helper()
+	return townOf(t, func(*config.Config) {}, names...)
+}
+
+// townOf is town of nodes that are configured some way.
+func townOf(t *testing.T, change func(*config.Config), names ...string) (nodes []*Server) {
+	t.Helper()
 	dir := t.TempDir()
 	keys := filepath.Join(dir, "keys")
 	if err := os.WriteFile(keys, []byte(base64.StdEncoding.EncodeToString(make([]byte, 32))), 0o600); err != nil {
@@ -37,6 +43,7 @@ func town(t *testing.T, names ...string) (nodes []*Server) {
 		if len(nodes) > 0 {
 			c.Cluster.Seeds = []string{nodes[0].Ports().Gossip}
 		}
+		change(&c)
 		nodes = append(nodes, start(t, c))
 	}
 	for _, n := range nodes {

@@ -121,6 +121,7 @@ func (s *Server) dismissals() (ends []func()) {
 			}
 		}
 		switch {
+		case x.Dialect == federation: // it sees to its own seats: those of people of LiveKit
 		case x.Dialect == "admin": // who looks on goes last
 		case x.Kind.Hidden():
 			ends = append(ends, end)
@@ -157,6 +158,7 @@ func (s *Server) depart(ctx context.Context) error {
 		all.Go(end)
 	}
 	all.Wait()
+	s.part() // after those who are seen there
 	s.relays.Close()
 	return node.Leave(ctx)
 }

@@ -11,6 +11,7 @@ import (
 	"dragoman/bridge/gate"
 	"dragoman/bridge/notify"
 	"dragoman/bridge/store"
+	"dragoman/cluster/livekit"
 	"dragoman/dialects"
 	"dragoman/media"
 	"dragoman/media/turn"
@@ -182,6 +183,49 @@ func clusterMetrics() []metric[clusterStats] {
 	}
 }
 
+func federationMetrics() []metric[federationStats] {
+	type f = federationStats
+	return []metric[f]{
+		newMetric(gauge, "livekit_rooms", "Rooms that are looked at for peerings with LiveKit servers.", func(s f) int64 { return int64(s.Rooms) }),
+		newMetric(gauge, "livekit_rosters", "Peerings whose people of LiveKit this node seats.", func(s f) int64 { return int64(s.Rosters) }),
+		newMetric(gauge, "livekit_seated", "People of LiveKit in rooms of ours, seated by this node.", func(s f) int64 { return int64(s.Seated) }),
+		newMetric(gauge, "livekit_puppets", "People of this node in rooms of LiveKit, a connection each.", func(s f) int64 { return int64(s.Puppets) }),
+		newMetric(gauge, "livekit_views", "Streams that this node takes from LiveKit servers.", func(s f) int64 { return int64(s.Views) }),
+		newMetric(counter, "livekit_packets_in_total", "Packets of media from LiveKit servers.", func(s f) uint64 { return s.PacketsIn }),
+		newMetric(counter, "livekit_packets_out_total", "Packets of media to LiveKit servers.", func(s f) uint64 { return s.PacketsOut }),
+		newMetric(counter, "livekit_resubscribed_total", "Streams of LiveKit that had fallen silent, and were asked for again.", func(s f) uint64 { return s.Resubscribed }),
+		newMetric(counter, "livekit_bytes_in_total", "Bytes of media from LiveKit servers.", func(s f) uint64 { return s.BytesIn }),
+		newMetric(counter, "livekit_bytes_out_total", "Bytes of media to LiveKit servers.", func(s f) uint64 { return s.BytesOut }),
+		newMetric(counter, "livekit_joins_total", "Connections to LiveKit rooms that were made.", func(s f) uint64 { return s.Joins }),
+		newMetric(counter, "livekit_joins_refused_total", "Connections to LiveKit rooms that were refused, or not answered.", func(s f) uint64 { return s.Refused }),
+		newMetric(counter, "livekit_lost_total", "Connections to LiveKit rooms that ended by themselves.", func(s f) uint64 { return s.Lost }),
+		newMetric(counter, "livekit_reconnects_total", "Connections to LiveKit rooms that came back by themselves.", func(s f) uint64 { return s.Reconnects }),
+		newMetric(counter, "livekit_unseated_total", "People of LiveKit whom a room of ours refused a seat.", func(s f) uint64 { return s.Unseated }),
+		newMetric(counter, "livekit_full_total", "People of ours whom max_puppets kept out of a LiveKit room.", func(s f) uint64 { return s.Full }),
+		newMetric(counter, "livekit_dropped_total", "Messages between rooms that a queue had no place for.", func(s f) uint64 { return s.Dropped }),
+		newMetric(counter, "livekit_looped_total", "People of LiveKit rooms that were not seated because they had come from here.", func(s f) uint64 { return s.Looped }),
+		newMetric(counter, "livekit_chats_total", "Chat messages that crossed, both ways.", func(s f) uint64 { return s.Chats }),
+		newMetric(counter, "livekit_removed_total", "People whom a moderator of the other side removed, both ways.", func(s f) uint64 { return s.Removed }),
+	}
+}
+
+// peeringMetrics count peerings by state, and webhooks by what became of them.
+func peeringMetrics() (states map[livekit.State]metric[federationStats], webhooks map[string]metric[federationStats]) {
+	type f = federationStats
+	states = map[livekit.State]metric[f]{}
+	for _, state := range []livekit.State{livekit.Waiting, livekit.Connecting, livekit.Up, livekit.Failed} {
+		states[state] = newMetric(gauge, "livekit_peerings", "Rooms that are one with a room of a LiveKit server, by state.",
+			func(s f) int64 { return int64(s.states[state]) }, "state")
+	}
+	webhook := func(read func(f) uint64) metric[f] {
+		return newMetric(counter, "livekit_webhooks_total", "Webhooks of LiveKit servers, by what became of them.", read, "result")
+	}
+	return states, map[string]metric[f]{
+		"taken":   webhook(func(s f) uint64 { return s.Webhooks }),
+		"refused": webhook(func(s f) uint64 { return s.Forged }),
+	}
+}
+
 func dropMetrics() map[string]metric[media.Drops] {
 	drop := func(read func(media.Drops) uint64) metric[media.Drops] {
 		return newMetric(counter, "media_dropped_packets_total", "Packets that were not forwarded, by reason.", read, "reason")
@@ -216,12 +260,17 @@ type collector struct {
 	turn     []metric[turn.Stats]
 	mail     []metric[notify.Stats]
 	cluster  []metric[clusterStats]
+	peers    []metric[federationStats]
+	states   map[livekit.State]metric[federationStats]
+	webhooks map[string]metric[federationStats]
 	draining metric[bool]
 	info     *prometheus.Desc
 }
 
 func newCollector(s *Server) *collector {
+	states, webhooks := peeringMetrics()
 	return &collector{
+		peers: federationMetrics(), states: states, webhooks: webhooks,
 		server: s, rooms: roomMetrics(), dialects: dialectMetrics(),
 		media: mediaMetrics(), drops: dropMetrics(), brake: brakeMetrics(),
 		store: storeMetrics(), oidc: oidcMetrics(), turn: turnMetrics(), mail: mailMetrics(), cluster: clusterMetrics(),
@@ -237,36 +286,28 @@ func newCollector(s *Server) *collector {
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(to chan<- *prometheus.Desc) {
-	for _, m := range c.rooms {
-		to <- m.desc
-	}
-	for _, m := range c.dialects {
-		to <- m.desc
-	}
-	for _, m := range c.media {
-		to <- m.desc
-	}
-	to <- c.drops["failed"].desc // all have the same
-	for _, m := range c.brake {
-		to <- m.desc
-	}
-	for _, m := range c.store {
-		to <- m.desc
-	}
-	for _, m := range c.oidc {
-		to <- m.desc
-	}
-	for _, m := range c.turn {
-		to <- m.desc
-	}
-	for _, m := range c.mail {
-		to <- m.desc
-	}
-	for _, m := range c.cluster {
-		to <- m.desc
-	}
+	describe(to, c.rooms)
+	describe(to, c.dialects)
+	describe(to, c.media)
+	describe(to, c.brake)
+	describe(to, c.store)
+	describe(to, c.oidc)
+	describe(to, c.turn)
+	describe(to, c.mail)
+	describe(to, c.cluster)
+	describe(to, c.peers)
+	// Of these, all of a map have the same.
+	to <- c.drops["failed"].desc
+	to <- c.states[livekit.Up].desc
+	to <- c.webhooks["taken"].desc
 	to <- c.draining.desc
 	to <- c.info
+}
+
+func describe[S any](to chan<- *prometheus.Desc, all []metric[S]) {
+	for _, m := range all {
+		to <- m.desc
+	}
 }
 
 // Collect implements prometheus.Collector.
@@ -294,6 +335,16 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	sendAll(to, c.mail, mails, ok)
 	nodes, ok := s.clusterStats()
 	sendAll(to, c.cluster, nodes, ok)
+	peers, ok := s.federationStats()
+	sendAll(to, c.peers, peers, ok)
+	if ok {
+		for state, m := range c.states {
+			m.send(to, peers, state.String())
+		}
+		for result, m := range c.webhooks {
+			m.send(to, peers, result)
+		}
+	}
 	if s.oidc != nil {
 		sendAll(to, c.oidc, s.oidc.Stats(), true)
 	}

@@ -10,11 +10,16 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"dragoman/cluster/livekit"
 )
 
 func TestMetricsAreWellNamed(t *testing.T) {
 	c := free()
 	c.Mail.Server, c.Mail.From = "127.0.0.1:1", "bridge@example.org"
+	away := livekit.DefaultSettings()
+	away.Name, away.URL, away.Key, away.Secret = "main", "ws://127.0.0.1:1", "key", "a secret of the server"
+	c.LiveKit = []livekit.Settings{away}
 	s := start(t, c)
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(newCollector(s))
@@ -29,7 +34,7 @@ func TestMetricsAreWellNamed(t *testing.T) {
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
-	closedSets := []string{"dialect", "reason", "version"}
+	closedSets := []string{"dialect", "reason", "result", "state", "version"}
 	if len(families) < 20 {
 		t.Errorf("only %d metrics", len(families))
 	}

@@ -31,7 +31,7 @@ func (s *Server) listen(ctx context.Context) error {
 	public := func(name, key, address string, h http.Handler) binding {
 		return binding{name: name, key: key, address: address, handler: proxies(trusted, h), tls: cert.config(), slots: slots}
 	}
-	bindings := []binding{public("http", "http.listen", s.cfg.HTTP.Listen, s.router)}
+	bindings := []binding{public("http", "http.listen", s.cfg.HTTP.Listen, s.shared())}
 	for i, e := range s.entries {
 		if d := s.settings[i]; d.Listen != "" {
 			bindings = append(bindings, public(d.Name, "dialects."+d.Name+".listen", d.Listen, s.router.Only(e.New().Name())))
@@ -73,7 +73,7 @@ func (s *Server) adminPage() (http.Handler, error) {
 	mux := http.NewServeMux()
 	c := admin.Config{
 		Keys: keys, Open: s.cfg.Dev, Local: s.rooms, Ready: s.ready, Started: s.up.Load,
-		Metrics: s.metrics(), Version: s.version, Traffic: s.traffic, Drain: s.drainNode,
+		Metrics: s.metrics(), Version: s.version, Traffic: s.traffic, Drain: s.drainNode, Peerings: s.peerings(),
 		Ways: func(room bridge.RoomID) []admin.Way {
 			var out []admin.Way
 			for _, w := range s.ways(nil, room) {
@@ -159,7 +159,7 @@ func spec(r config.Room) bridge.Spec {
 	s := bridge.Spec{
 		ID: bridge.RoomID(r.Name), Title: r.Title, About: r.About, Secrets: map[bridge.Role]bridge.Secret{},
 		Default: roles[r.DefaultRole], Max: r.Max, Limit: r.Limit, WaitingRoom: r.WaitingRoom,
-		NoChat: r.NoChat, NoHands: r.NoHands, KeepChat: r.KeepChat, MaxBitrate: r.MaxBitrate, Unlisted: r.Unlisted, Keep: true,
+		NoChat: r.NoChat, NoHands: r.NoHands, KeepChat: r.KeepChat, MaxBitrate: r.MaxBitrate, Unlisted: r.Unlisted, Home: r.Home, Keep: true,
 	}
 	for role, secret := range map[bridge.Role]bridge.Secret{
 		bridge.Listener: r.Secrets.Listener, bridge.Speaker: r.Secrets.Speaker, bridge.Moderator: r.Secrets.Moderator,

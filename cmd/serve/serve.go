@@ -1,5 +1,5 @@
 // Package serve composes a server from a configuration: store, media, rooms, cluster,
-// dialects, listeners, in this order, and stops them in the reverse one. It is what
+// federation, dialects, listeners, in this order, and stops them in the reverse one. It is what
 // "dragoman serve" runs and what tests start; there may be several in one
 // process.
 package serve
@@ -17,6 +17,7 @@ import (
 	"dragoman/bridge"
 	"dragoman/bridge/gate"
 	"dragoman/cluster"
+	"dragoman/cluster/livekit"
 	"dragoman/cluster/relay"
 	"dragoman/config"
 	"dragoman/dialects"
@@ -46,7 +47,8 @@ type Server struct {
 	stored   *lateStore
 	oidc     *gate.OIDC // nil: no issuer is configured
 	rooms    *bridge.Local
-	all      *lateHost        // as dialects reach rooms
+	all      *lateHost        // rooms of this node, or of the cluster
+	doors    *lateHost        // as dialects reach them
 	node     *cluster.Running // nil: not one of a cluster
 	relays   *relay.Relays    // with the node
 	gate     bridge.Gate
@@ -68,6 +70,8 @@ type Server struct {
 	stop     func() error
 	draining atomic.Bool
 	up       atomic.Bool
+
+	federation atomic.Pointer[livekit.Federation] // nil: no LiveKit server is configured, or not started
 
 	mu           sync.Mutex
 	listeners    []*listener
@@ -99,6 +103,7 @@ func New(cfg config.Config, o Options) (*Server, error) {
 	s.stop = sync.OnceValue(s.close)
 	s.rooms = bridge.NewLocal(bridge.LocalConfig{Media: s.media, Check: gate.Check, History: lateHistory{s.stored}, Log: o.Log, Rooms: cfg.Limits.Rooms})
 	s.all = &lateHost{s.rooms}
+	s.doors = &lateHost{&host{Host: s.all, stored: s.stored, kept: s.kept(), draining: &s.draining}}
 	s.gate = gate.Open{}
 	if !cfg.Dev {
 		s.brake = gate.NewBrake(gate.Open{}, gate.BrakeConfig(cfg.Brake))
@@ -152,7 +157,7 @@ func (s *Server) mount(entries []all.Entry) error {
 		routes = append(routes, dialects.Route{
 			Dialect: d, Hosts: set.Hosts, Prefix: set.RoutePrefix(),
 			Env: dialects.Env{
-				Host: &host{Host: s.all, stored: s.stored, kept: s.kept(), draining: &s.draining}, Gate: s.gate,
+				Host: s.doors, Gate: s.gate,
 				Store: s.stored, Login: login, Dev: s.cfg.Dev, Mail: mail, ICE: s.ice,
 				IDs: dialects.NewIDs(s.key), Log: s.log.With("dialect", d.Name()),
 				Limits: limits(s.cfg.Limits), Counts: counts, Config: s.cfg.Section(d.Name()),
@@ -222,6 +227,9 @@ func (s *Server) open(ctx context.Context) error {
 	if err := s.openCluster(engine); err != nil {
 		return err
 	}
+	if err := s.openFederation(engine); err != nil {
+		return err
+	}
 	if err := s.furnish(ctx); err != nil {
 		return err
 	}
@@ -264,6 +272,7 @@ func (s *Server) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closing)
 	defer cancel()
 	err := s.depart(ctx)
+	s.part()
 	err = errors.Join(err, s.rooms.Close(ctx))
 	s.cancel()
 	s.tasks.Wait()
