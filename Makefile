@@ -9,16 +9,17 @@ BIN     := bin/dragoman
 LINT    := GOLANGCI_LINT_CACHE=$(CURDIR)/bin/lint $(GO) tool -modfile=.ci/lint/go.mod golangci-lint
 FUZZ    ?= 10s
 LIVEKIT := bin/livekit-server
+LIVEKIT_JS := e2e/browser/livekit/node_modules/livekit-client/dist/livekit-client.umd.js
 BENCH   ?= --rounds 3
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 # Those with much real media have the machine for themselves. Five browsers leave a
 # server with the race detector too little of a small one.
-HEAVY   := /e2e|/cmd/bench$$|/cmd/dragoman$$|/cluster/relay$$|/cluster/livekit|/media$$
+HEAVY   := /e2e|/cmd/bench$$|/cmd/dragoman$$|/cmd/serve$$|/cluster/relay$$|/cluster/livekit|/media$$
 REAL    := $(shell $(GO) list ./... 2>/dev/null | grep -E '$(HEAVY)' | grep -v /e2e/browser)
 UNIT    := $(shell $(GO) list ./... 2>/dev/null | grep -vE '$(HEAVY)')
 FAST    := $(shell $(GO) list ./... 2>/dev/null | grep -v -e /e2e/browser)
 
-.PHONY: run cluster build test test-fast bench profile lint fmt fuzz demo chromium postgresql iproute2 clean help
+.PHONY: run cluster build test test-fast bench profile lint fmt fuzz demo chromium npm postgresql iproute2 clean help
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -33,7 +34,7 @@ build: ## build bin/dragoman
 	@mkdir -p bin
 	$(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o $(BIN) ./cmd/dragoman
 
-test: chromium postgresql iproute2 $(LIVEKIT) ## everything that must hold, with the race detector, a real browser, PostgreSQL and LiveKit
+test: chromium postgresql iproute2 $(LIVEKIT) $(LIVEKIT_JS) ## everything that must hold, with the race detector, a real browser, PostgreSQL and LiveKit
 	$(GO) vet ./...
 	$(GO) test -race -timeout 45m $(UNIT)
 	$(GO) test -race -timeout 45m -p 1 $(REAL)
@@ -43,7 +44,7 @@ test-fast: postgresql iproute2 $(LIVEKIT) ## the same without the browser
 	$(GO) test -race -timeout 30m $(FAST)
 
 bench: build $(LIVEKIT) ## measure forwarding beside a LiveKit server, and the parts by themselves (BENCH="--duration 3s" is short)
-	$(GO) test -run '^$$' -bench . -benchmem ./bridge/... ./media/...
+	$(GO) test -run '^$$' -bench . -benchmem ./bridge/... ./media/... ./cluster/livekit
 	$(BIN) bench --livekit $(LIVEKIT) $(BENCH)
 
 profile: build ## show where forwarding spends its time, as a flame graph in the browser
@@ -53,6 +54,11 @@ profile: build ## show where forwarding spends its time, as a flame graph in the
 $(LIVEKIT): e2e/livekitd/go.mod
 	@echo "building a LiveKit server, which takes some minutes the first time"
 	$(GO) build -C e2e/livekitd -o $(CURDIR)/$@ github.com/livekit/livekit-server/cmd/server
+
+# By the lock file, so that what comes is what was looked at.
+$(LIVEKIT_JS): e2e/browser/livekit/package-lock.json | npm
+	npm ci --prefix e2e/browser/livekit --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
 
 lint: ## hold the bar of CONTRIBUTING.md
 	$(LINT) run ./...
@@ -74,6 +80,9 @@ demo: build ## play a scripted mixed meeting and print who heard whom
 chromium:
 	@command -v chromium >/dev/null 2>&1 || $(call install,chromium)
 
+npm:
+	@command -v npm >/dev/null 2>&1 || $(call install,npm)
+
 postgresql: # the server's programs are not on PATH in Debian
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1 || $(call install,postgresql)
 
@@ -85,4 +94,4 @@ install = { echo "$(1) is missing: installing Debian's package"; \
 	|| { echo "$(1) could not be installed: install it by hand (apt-get install $(1))"; exit 1; }; }
 
 clean: ## remove what was built
-	rm -rf bin
+	rm -rf bin e2e/browser/livekit/node_modules

@@ -31,8 +31,15 @@ func TestImports(t *testing.T) {
 		"stage":   {[]string{"dragoman/e2e/transcript", "dragoman/media/mediatest"}, "the stage gives transcripts media, and nothing else"},
 		"demo":    {[]string{"dragoman/bridge", "dragoman/e2e/driver"}, "the demo is a script of drivers"},
 		"browser": {[]string{"github.com/chromedp/*"}, "the browser knows no server but by its address"},
-		"node":    {[]string{"dragoman/bridge", "dragoman/cmd/serve", "dragoman/config", "dragoman/dialects/admin"}, "a node is what people run, with their configuration"},
-		".":       {nil, "scenarios are tests"},
+		"livekit": {
+			[]string{
+				"dragoman/bridge", "dragoman/cluster/livekit/livekittest", "dragoman/e2e/driver", "dragoman/media/mediatest",
+				"github.com/livekit/protocol/livekit",
+			},
+			"the driver of LiveKit's clients knows no node",
+		},
+		"node": {[]string{"dragoman/bridge", "dragoman/cmd/serve", "dragoman/config", "dragoman/dialects/admin"}, "a node is what people run, with their configuration"},
+		".":    {nil, "scenarios are tests"},
 	} {
 		imports, found := packages[path.Join("dragoman/e2e", pkg)]
 		if !found {

@@ -31,8 +31,8 @@ const patience = time.Minute
 // each dialect meets each. The error says what did not arrive; all that did is printed
 // all the same, and in the end which dialect got what of which.
 func Play(ctx context.Context, out io.Writer, places map[string]Place) error {
-	d := &play{out: out, places: places}
-	defer d.close()
+	m := &Meeting{Out: out}
+	defer m.Close()
 	names := []string{"Anna", "Ben", "Carla", "David", "Emma", "Felix", "Greta", "Hugo", "Ines", "Jan"}
 	for range 2 {
 		for _, dialect := range driver.Dialects() {
@@ -40,65 +40,68 @@ func Play(ctx context.Context, out io.Writer, places map[string]Place) error {
 			if !ok {
 				continue
 			}
-			if err := d.enter(ctx, names[len(d.members)%len(names)], dialect, place); err != nil {
+			name := names[len(m.Members)%len(names)]
+			d := dialect.New(driver.Options{Addr: place.Addr, Path: place.Path, Name: name})
+			if err := m.Enter(ctx, driver.Member{Driver: d, Name: name, Dialect: dialect.Name}, Room); err != nil {
 				return err
 			}
 		}
-		if err := d.look(ctx); err != nil {
+		if err := m.Look(ctx); err != nil {
 			return err
 		}
 	}
-	err := errors.Join(d.talk(ctx), d.share(ctx), d.mute(ctx), d.leave(ctx))
-	d.printf("\n%s", &d.table)
+	first := m.Members[:(len(m.Members)+1)/2] // one of each dialect
+	err := errors.Join(m.Talk(ctx), m.Share(ctx, first), m.Mute(ctx, first), m.Leave(ctx))
+	m.printf("\n%s", &m.Table)
 	return err
 }
 
-type play struct {
-	out     io.Writer
-	places  map[string]Place
-	members []driver.Member
-	table   driver.Table
+// Meeting is people who do the same things one after another, and a table of who got
+// what of whom. Its methods return what did not arrive.
+type Meeting struct {
+	Out     io.Writer // what happens, in words
+	Members []driver.Member
+	Table   driver.Table
 }
 
-func (d *play) close() {
-	for _, m := range d.members {
+// Close ends the clients of those who are still there.
+func (d *Meeting) Close() {
+	for _, m := range d.Members {
 		m.Close()
 	}
 }
 
-func (d *play) printf(format string, args ...any) { fmt.Fprintf(d.out, format+"\n", args...) } //nolint:errcheck // a story on a terminal
+func (d *Meeting) printf(format string, args ...any) { fmt.Fprintf(d.Out, format+"\n", args...) } //nolint:errcheck // a story on a terminal
 
-func (d *play) enter(ctx context.Context, name string, dialect driver.Dialect, p Place) error {
+// Enter lets somebody join a room with a camera and a microphone.
+func (d *Meeting) Enter(ctx context.Context, m driver.Member, room string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	m := driver.Member{
-		Name: name, Dialect: dialect.Name,
-		Driver: dialect.New(driver.Options{Addr: p.Addr, Path: p.Path, Name: name}),
-	}
-	d.members = append(d.members, m)
-	if err := m.Join(ctx, Room, bridge.NoRole); err != nil {
-		return fmt.Errorf("%s (%s) joins: %w", name, dialect.Name, err)
+	d.Members = append(d.Members, m)
+	if err := m.Join(ctx, room, bridge.NoRole); err != nil {
+		return fmt.Errorf("%s (%s) joins: %w", m.Name, m.Dialect, err)
 	}
 	if err := m.Publish(ctx, bridge.Camera); err != nil {
-		return fmt.Errorf("%s (%s) publishes: %w", name, dialect.Name, err)
+		return fmt.Errorf("%s (%s) publishes: %w", m.Name, m.Dialect, err)
 	}
-	d.printf("%s joins with %s", name, dialect.Name)
+	d.printf("%s joins with %s", m.Name, m.Dialect)
 	return nil
 }
 
-func (d *play) look(ctx context.Context) error {
+// Look lets all hear and see all.
+func (d *Meeting) Look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	m := driver.Look(ctx, d.members, d.members)
+	m := driver.Look(ctx, d.Members, d.Members)
 	d.printf("\n%s\n", m)
-	for _, l := range d.members {
-		for _, s := range d.members {
+	for _, l := range d.Members {
+		for _, s := range d.Members {
 			r := m.Got(l.Name, s.Name)
 			if r.Heard {
-				d.table.Got("audio", l.Dialect, s.Dialect)
+				d.Table.Got("audio", l.Dialect, s.Dialect)
 			}
 			if r.Saw {
-				d.table.Got("video", l.Dialect, s.Dialect)
+				d.Table.Got("video", l.Dialect, s.Dialect)
 			}
 		}
 	}
@@ -107,21 +110,21 @@ func (d *play) look(ctx context.Context) error {
 
 // others calls f for every member but one, all at once. What f returns nil for goes
 // into the table, and so does that it is ErrUnable.
-func (d *play) others(ctx context.Context, column string, of driver.Member, f func(context.Context, driver.Member) error) error {
+func (d *Meeting) others(ctx context.Context, column string, of driver.Member, f func(context.Context, driver.Member) error) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	errs := make([]error, len(d.members))
+	errs := make([]error, len(d.Members))
 	var wg sync.WaitGroup
-	for i, m := range d.members {
+	for i, m := range d.Members {
 		if m.Name == of.Name {
 			continue
 		}
 		wg.Go(func() {
 			switch err := f(ctx, m); {
 			case err == nil:
-				d.table.Got(column, m.Dialect, of.Dialect)
+				d.Table.Got(column, m.Dialect, of.Dialect)
 			case errors.Is(err, driver.ErrUnable):
-				d.table.Unable(column, m.Dialect, of.Dialect)
+				d.Table.Unable(column, m.Dialect, of.Dialect)
 			default:
 				errs[i] = fmt.Errorf("%s (%s), %s of %s: %w", m.Name, m.Dialect, column, of.Name, err)
 			}
@@ -132,12 +135,13 @@ func (d *play) others(ctx context.Context, column string, of driver.Member, f fu
 }
 
 // unable notes that a member's dialect has no such thing.
-func (d *play) unable(ctx context.Context, column string, of driver.Member) error {
+func (d *Meeting) unable(ctx context.Context, column string, of driver.Member) error {
 	return d.others(ctx, column, of, func(context.Context, driver.Member) error { return driver.ErrUnable })
 }
 
-func (d *play) talk(ctx context.Context) error {
-	for _, m := range d.members {
+// Talk lets all who can say something to all.
+func (d *Meeting) Talk(ctx context.Context) error {
+	for _, m := range d.Members {
 		text := "hello from " + m.Dialect
 		err := m.Say(ctx, "", text)
 		if errors.Is(err, driver.ErrUnable) {
@@ -163,11 +167,9 @@ func (d *play) talk(ctx context.Context) error {
 	return nil
 }
 
-// first are the members of whom there is one of each dialect.
-func (d *play) first() []driver.Member { return d.members[:(len(d.members)+1)/2] }
-
-func (d *play) share(ctx context.Context) error {
-	for _, m := range d.first() {
+// Share lets some of them share a screen, one after another.
+func (d *Meeting) Share(ctx context.Context, who []driver.Member) error {
+	for _, m := range who {
 		err := m.Publish(ctx, bridge.Screen)
 		if errors.Is(err, driver.ErrUnable) {
 			if err := d.unable(ctx, "screen", m); err != nil {
@@ -196,9 +198,10 @@ func (d *play) share(ctx context.Context) error {
 	return nil
 }
 
-// mute: who is muted is not heard, and shown where the dialect can show it.
-func (d *play) mute(ctx context.Context) error {
-	for _, m := range d.first() {
+// Mute lets some of them mute themselves: they are not heard, and shown as mute where the
+// dialect can show it.
+func (d *Meeting) Mute(ctx context.Context, who []driver.Member) error {
+	for _, m := range who {
 		if err := m.Mute(ctx, true); err != nil {
 			return fmt.Errorf("%s mutes: %w", m.Name, err)
 		}
@@ -221,9 +224,10 @@ func (d *play) mute(ctx context.Context) error {
 	return nil
 }
 
-func (d *play) leave(ctx context.Context) error {
-	for len(d.members) > 0 {
-		m := d.members[0]
+// Leave lets all go, one after another.
+func (d *Meeting) Leave(ctx context.Context) error {
+	for len(d.Members) > 0 {
+		m := d.Members[0]
 		if err := m.Leave(ctx); err != nil {
 			return fmt.Errorf("%s leaves: %w", m.Name, err)
 		}
@@ -234,7 +238,7 @@ func (d *play) leave(ctx context.Context) error {
 			return err
 		}
 		m.Close()
-		d.members = d.members[1:]
+		d.Members = d.Members[1:]
 		d.printf("%s leaves", m.Name)
 	}
 	return nil

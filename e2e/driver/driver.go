@@ -66,6 +66,13 @@ type Muter interface {
 	MuteOther(ctx context.Context, name string, on bool) error
 }
 
+// Chooser is a Driver whose clients can say how much of a picture they want.
+type Chooser interface {
+	// Choose asks for a layer of somebody's camera, 0 for the lowest, 2 for the best; less
+	// than 0: no picture at all.
+	Choose(ctx context.Context, name string, layer int) error
+}
+
 // Senses is what a client perceives.
 type Senses interface {
 	// Hears waits until sound comes from a participant that is not silence.

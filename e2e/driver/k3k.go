@@ -188,6 +188,23 @@ func (k *k3k) Kick(ctx context.Context, name string) error {
 	return c.Kick(ctx, id)
 }
 
+// Choose implements Chooser (k3k.md 8.4).
+func (k *k3k) Choose(ctx context.Context, name string, layer int) error {
+	c, err := k.joined()
+	if err != nil {
+		return err
+	}
+	id, err := k.id(ctx, name)
+	if err != nil {
+		return err
+	}
+	wish := map[string]any{"video": layer >= 0}
+	if layer >= 0 {
+		wish["substream"] = layer
+	}
+	return c.Act(ctx, "media", "configure", map[string]any{"target": id, "media_session_type": "video", "configuration": wish})
+}
+
 func (k *k3k) Lock(context.Context, bool) error {
 	_, err := k.joined()
 	return errors.Join(err, ErrUnable)

@@ -60,8 +60,9 @@ func Start(t testing.TB, o Options) *Node {
 	return &Node{Server: s, ports: s.Ports()}
 }
 
-// Cluster starts nodes that are one cluster, and waits until they know each other.
-func Cluster(t testing.TB, size int) []*Node {
+// Cluster starts nodes that are one cluster, and waits until they know each other. edit
+// changes the configuration of each.
+func Cluster(t testing.TB, size int, edit ...func(c *config.Config)) []*Node {
 	t.Helper()
 	dir := t.TempDir()
 	keys := filepath.Join(dir, "keys")
@@ -78,6 +79,9 @@ func Cluster(t testing.TB, size int) []*Node {
 			c.Cluster.Bind, c.Cluster.Link.Listen = "127.0.0.1:0", "127.0.0.1:0"
 			if i > 0 {
 				c.Cluster.Seeds = []string{nodes[0].ports.Gossip}
+			}
+			for _, f := range edit {
+				f(c)
 			}
 		}}))
 	}
