@@ -87,7 +87,7 @@ func flags() []chromedp.ExecAllocatorOption {
 		"disable-dev-shm-usage":               true,
 		"disable-background-timer-throttling": true,
 		"disable-renderer-backgrounding":      true,
-		"use-fake-device-for-media-stream":    true,
+		"use-fake-device-for-media-stream":    "fps=8", // five browsers encode and decode it on two cores
 		"use-fake-ui-for-media-stream":        true,
 		"auto-select-desktop-capture-source":  "Entire screen",
 		"autoplay-policy":                     "no-user-gesture-required",
