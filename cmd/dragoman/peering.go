@@ -67,17 +67,12 @@ func roomPeer(n *node) *cobra.Command {
 		Long: "Makes a room one with a room of a LiveKit server that is in the node's configuration\n" +
 			"(livekit). It is kept with the room, and on every node of a cluster.",
 		RunE: func(c *cobra.Command, args []string) error {
-			client, err := n.client()
-			if err != nil {
-				return err
-			}
-			if server, err = onlyServer(c.Context(), client, server); err != nil {
-				return err
-			}
-			return client.Peer(c.Context(), args[0], server, theirs)
+			return withServer(c.Context(), n, server, func(client *ctl.Client, server string) error {
+				return client.Peer(c.Context(), args[0], server, theirs)
+			})
 		},
 	}
-	c.Flags().StringVar(&server, "server", "", "name of the server in livekit; may be left out where there is one")
+	serverFlag(c, &server)
 	c.Flags().StringVar(&theirs, "room", "", "the room there; otherwise as livekit[].room names it")
 	return c
 }
@@ -89,18 +84,31 @@ func roomUnpeer(n *node) *cobra.Command {
 		Long: "Parts a room from that of a LiveKit server, also where the configuration has made them\n" +
 			"one: then for as long as the room lives.",
 		RunE: func(c *cobra.Command, args []string) error {
-			client, err := n.client()
-			if err != nil {
-				return err
-			}
-			if server, err = onlyServer(c.Context(), client, server); err != nil {
-				return err
-			}
-			return client.Unpeer(c.Context(), args[0], server)
+			return withServer(c.Context(), n, server, func(client *ctl.Client, server string) error {
+				return client.Unpeer(c.Context(), args[0], server)
+			})
 		},
 	}
-	c.Flags().StringVar(&server, "server", "", "name of the server in livekit; may be left out where there is one")
+	serverFlag(c, &server)
 	return c
+}
+
+func serverFlag(c *cobra.Command, server *string) {
+	c.Flags().StringVar(server, "server", "", "name of the server in livekit; may be left out where there is one")
+}
+
+// withServer does something with a server of the node's configuration, by its name; it may
+// be left out where there is one.
+func withServer(ctx context.Context, n *node, named string, do func(client *ctl.Client, server string) error) error {
+	client, err := n.client()
+	if err != nil {
+		return err
+	}
+	server, err := onlyServer(ctx, client, named)
+	if err != nil {
+		return err
+	}
+	return do(client, server)
 }
 
 // onlyServer is the server that is meant by somebody who names none.
