@@ -3,6 +3,7 @@ package cluster
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net"
@@ -272,54 +273,47 @@ func (h *Host) List(ctx context.Context) ([]bridge.Info, error) {
 // Where tells of the nodes that answer, and of the rooms of each that are not unlisted,
 // by id.
 func (h *Host) Where(ctx context.Context) map[bridge.NodeID][]bridge.Info {
-	ctx, cancel := bounded(ctx, askTime)
-	defer cancel()
-	var all sync.WaitGroup
-	var mu sync.Mutex
 	where := map[bridge.NodeID][]bridge.Info{}
-	for _, n := range h.nodes(false) {
-		all.Go(func() {
-			answer, err := h.ask(ctx, n.ID, link.ListRooms{})
-			listed, ok := answer.(link.Listed)
-			if err != nil || !ok {
-				h.log.Warn("a node does not list its rooms", "peer", string(n.ID), "err", err)
-				return
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			where[n.ID] = listed.Rooms
-		})
+	for id, listed := range askAll[link.Listed](ctx, h, h.nodes(false), link.ListRooms{}) {
+		where[id] = listed.Rooms
 	}
-	all.Wait()
 	return where
 }
 
 // Reports asks the other nodes how something of theirs does, and returns what those say
 // that answer: what their Config.Report has returned.
 func (h *Host) Reports(ctx context.Context, topic string) map[bridge.NodeID][]byte {
+	others := slices.DeleteFunc(h.nodes(false), func(n Node) bool { return n.ID == h.self })
+	told := map[bridge.NodeID][]byte{}
+	for id, one := range askAll[link.Reported](ctx, h, others, link.Report{Topic: topic}) {
+		told[id] = one.Data
+	}
+	return told
+}
+
+// askAll asks nodes the same at once, and returns the answers of those that give one in
+// time.
+func askAll[T any](ctx context.Context, h *Host, nodes []Node, question any) map[bridge.NodeID]T {
 	ctx, cancel := bounded(ctx, askTime)
 	defer cancel()
 	var all sync.WaitGroup
 	var mu sync.Mutex
-	out := map[bridge.NodeID][]byte{}
-	for _, n := range h.nodes(false) {
-		if n.ID == h.self {
-			continue
-		}
+	answers := map[bridge.NodeID]T{}
+	for _, n := range nodes {
 		all.Go(func() {
-			answer, err := h.ask(ctx, n.ID, link.Report{Topic: topic})
-			told, ok := answer.(link.Reported)
+			answer, err := h.ask(ctx, n.ID, question)
+			told, ok := answer.(T)
 			if err != nil || !ok {
-				h.log.Debug("a node does not report", "peer", string(n.ID), "topic", topic, "err", err)
+				h.log.Warn("a node does not answer", "peer", string(n.ID), "question", fmt.Sprintf("%T", question), "err", err)
 				return
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			out[n.ID] = told.Data
+			answers[n.ID] = told
 		})
 	}
 	all.Wait()
-	return out
+	return answers
 }
 
 // AskDrain asks a node to make ready to go, or to take that back. NotFound: no node of
