@@ -206,16 +206,13 @@ func (f *Federation) feed(room bridge.RoomID, pubs map[bridge.PublicationID]stri
 	f.fed[room] = pubs
 }
 
-// Feeds reports whether a stream is one of a LiveKit server: then it comes from no node.
-func (f *Federation) Feeds(id bridge.PublicationID) bool {
+// Feeds reports whether a stream in a room is one of a LiveKit server: then it comes from
+// no node.
+func (f *Federation) Feeds(room bridge.RoomID, id bridge.PublicationID) bool {
 	f.fedMu.RLock()
 	defer f.fedMu.RUnlock()
-	for _, pubs := range f.fed {
-		if _, ok := pubs[id]; ok {
-			return true
-		}
-	}
-	return false
+	_, is := f.fed[room][id]
+	return is
 }
 
 // Peerings returns how all peerings of which this node knows do, by room and server.

@@ -22,13 +22,14 @@ func participantID(server, identity string) bridge.ParticipantID {
 	return id
 }
 
-// publicationID is the id of what somebody of a LiveKit server publishes.
-func publicationID(server, identity string, src bridge.Source) bridge.PublicationID {
+// publicationID is the id of what somebody of a LiveKit server publishes in a room of ours:
+// the same camera is another stream in each of two rooms that share a LiveKit room.
+func publicationID(server string, room bridge.RoomID, identity string, src bridge.Source) bridge.PublicationID {
 	kind := "camera"
 	if src == bridge.Screen {
 		kind = "screen"
 	}
-	u := uuid.NewSHA1(space(), []byte("lk:"+server+":"+identity+":"+kind))
+	u := uuid.NewSHA1(space(), []byte("lk:"+server+":"+string(room)+":"+identity+":"+kind))
 	id, _ := bridge.PublicationIDFrom(u[:]) // it has 16 bytes
 	return id
 }

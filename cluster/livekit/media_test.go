@@ -216,7 +216,7 @@ type viewer struct {
 }
 
 func idOf(who string, src bridge.Source) bridge.PublicationID {
-	return publicationID("server", who, src)
+	return publicationID("server", "room", who, src)
 }
 
 func newViewer(t testing.TB, n mediaNode, s *livekittest.Server, room string) *viewer {

@@ -231,7 +231,7 @@ func (p *peering) look(wishes map[bridge.PublicationID]media.RelayWish, foreign 
 		p.views = newViews(viewsConfig{
 			engine: p.room.f.cfg.Media, log: p.room.log.With("livekit", p.server.Name), dial: p.dial,
 			ids: func(identity string, src bridge.Source) bridge.PublicationID {
-				return publicationID(p.server.Name, identity, src)
+				return publicationID(p.server.Name, p.room.id, identity, src)
 			},
 			speakers: func(who []string) { p.room.call(func() { p.heard(who) }) },
 		})

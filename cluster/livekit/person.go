@@ -65,11 +65,11 @@ func sourceOf(info *livekit.TrackInfo) (bridge.Source, bridge.Track) {
 	}
 }
 
-// publications returns what somebody publishes that can be read here, at most one stream
-// of each source, by source.
-func (p person) publications(server string) (pubs []bridge.Publication) {
+// publications returns what somebody publishes in a room of ours that can be read here, at
+// most one stream of each source, by source.
+func (p person) publications(server string, room bridge.RoomID) (pubs []bridge.Publication) {
 	for _, src := range []bridge.Source{bridge.Camera, bridge.Screen} {
-		pub := bridge.Publication{ID: publicationID(server, p.identity, src), Source: src}
+		pub := bridge.Publication{ID: publicationID(server, room, p.identity, src), Source: src}
 		for _, info := range p.tracks {
 			s, t := sourceOf(info)
 			if s != src || info.Type == livekit.TrackType_DATA || info.Encryption != livekit.Encryption_NONE || pub.State(t) != bridge.Absent {

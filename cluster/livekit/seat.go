@@ -154,7 +154,7 @@ func changes(was, is map[string]string) map[string]string {
 // publish tells the room what is different about somebody's streams.
 func (r *roster) publish(s *seat) {
 	var now []bridge.Source
-	for _, p := range s.person.publications(r.server.Name) {
+	for _, p := range s.person.publications(r.server.Name, r.room) {
 		now = append(now, p.Source)
 		p, ok := permitted(p, s.can)
 		if was, told := s.sent[p.Source]; !ok || s.cut[p.Source] || told && same(was, p) {

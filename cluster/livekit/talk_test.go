@@ -104,7 +104,7 @@ func TestMutes(t *testing.T) {
 	must(t, lucy.Mute(livekittest.Microphone, false))
 	ann.wait("sound", state(bridge.Live, bridge.Live))
 	for p := range ann.pubs {
-		s.until(within(t), "it to be known as LiveKit's", func() bool { return s.Feeds(p) })
+		s.until(within(t), "it to be known as LiveKit's", func() bool { return s.Feeds("meeting", p) })
 	}
 	s.Speak("meeting", "there", "lucy")
 	event(ann, "Lucy to talk", func(e bridge.Talking) bool { return e.ID == id && e.On })

@@ -106,12 +106,7 @@ func (t *tracks) leave(note func()) {
 	t.nudge()
 }
 
-func (t *tracks) nudge() {
-	select {
-	case t.wake <- struct{}{}:
-	default:
-	}
-}
+func (t *tracks) nudge() { nudge(t.wake) }
 
 // close ends all. What is being published when the connection goes may hold it up for
 // closeTime.

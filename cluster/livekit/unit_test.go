@@ -142,11 +142,13 @@ func TestIDs(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for _, server := range []string{"a", "b"} {
-		for _, src := range []bridge.Source{bridge.Camera, bridge.Screen} {
-			seen[publicationID(server, "lucy", src).String()] = true
+		for _, room := range []bridge.RoomID{"r", "s"} {
+			for _, src := range []bridge.Source{bridge.Camera, bridge.Screen} {
+				seen[publicationID(server, room, "lucy", src).String()] = true
+			}
 		}
 	}
-	if len(seen) != 4 {
+	if len(seen) != 8 {
 		t.Errorf("ids are %v", seen)
 	}
 	id := bridge.NewParticipantID()
@@ -237,12 +239,12 @@ func TestPublications(t *testing.T) {
 	}}
 	want := []bridge.Publication{
 		{
-			ID: publicationID("s", "lucy", bridge.Camera), Audio: bridge.Muted, Video: bridge.Live,
+			ID: publicationID("s", "r", "lucy", bridge.Camera), Audio: bridge.Muted, Video: bridge.Live,
 			Layers: []bridge.Layer{{RID: "q", Width: 320, Height: 160}, {RID: "h", Width: 640, Height: 320}, {RID: "f", Width: 1280, Height: 640}},
 		},
-		{ID: publicationID("s", "lucy", bridge.Screen), Source: bridge.Screen, Audio: bridge.Live},
+		{ID: publicationID("s", "r", "lucy", bridge.Screen), Source: bridge.Screen, Audio: bridge.Live},
 	}
-	if got := p.publications("s"); !reflect.DeepEqual(got, want) {
+	if got := p.publications("s", "r"); !reflect.DeepEqual(got, want) {
 		t.Errorf("streams are %+v, want %+v", got, want)
 	}
 	if a := p.seatAttrs("s"); a[attrEncrypted] != "true" || a[attrServer] != "s" {

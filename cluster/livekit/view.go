@@ -94,12 +94,7 @@ func (c *view) want(all map[target]bool) {
 	c.nudge()
 }
 
-func (c *view) nudge() {
-	select {
-	case c.wake <- struct{}{}:
-	default:
-	}
-}
+func (c *view) nudge() { nudge(c.wake) }
 
 // run keeps a connection until it is not needed any more.
 func (c *view) run() {

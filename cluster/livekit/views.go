@@ -134,12 +134,7 @@ func (v *views) gate(all map[bridge.PublicationID][2]bool) {
 	v.nudge()
 }
 
-func (v *views) nudge() {
-	select {
-	case v.wake <- struct{}{}:
-	default:
-	}
-}
+func (v *views) nudge() { nudge(v.wake) }
 
 // close ends all.
 func (v *views) close() {

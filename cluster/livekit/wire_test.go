@@ -74,7 +74,7 @@ func TestWired(t *testing.T) {
 	who := puppetIdentity("here", ann.At.Self.ID)
 	must(t, lucy.WaitVideo(ctx, who, livekittest.Camera, 10), lucy.WaitSound(ctx, who, livekittest.Microphone))
 
-	cam, seat := publicationID("server", "lucy", bridge.Camera), participantID("server", "lucy")
+	cam, seat := publicationID("server", "room", "lucy", bridge.Camera), participantID("server", "lucy")
 	v := n.watch(ctx, cam)
 	until(ctx, t, "Lucy's picture", func() bool { return v.video().Frames > 10 })
 	until(ctx, t, "Lucy's sound", func() bool { return v.pc.Stats()[cam.String()+"/audio"].Packets > 10 })
@@ -90,7 +90,7 @@ func TestWired(t *testing.T) {
 	told(func(e bridge.Event) bool { talk, ok := e.(bridge.Talking); return ok && talk.ID == seat && talk.On })
 	until(ctx, t, "all to be counted", func() bool {
 		is := f.Stats()
-		return is.Views >= 2 && is.BytesIn > 0 && is.BytesOut > 0 && is.Puppets == 1 && is.Seated == 1 && f.Feeds(cam) && !f.Feeds(c.id)
+		return is.Views >= 2 && is.BytesIn > 0 && is.BytesOut > 0 && is.Puppets == 1 && is.Seated == 1 && f.Feeds("room", cam) && !f.Feeds("room", c.id) && !f.Feeds("another", cam)
 	})
 	mute := func(src protocol.TrackSource) {
 		_, err := s.API().MutePublishedTrack(ctx, &protocol.MuteRoomTrackRequest{

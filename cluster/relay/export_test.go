@@ -19,7 +19,7 @@ func Choose(ids []bridge.PublicationID, spoke map[bridge.PublicationID]time.Time
 }
 
 // Asked returns about which streams a cluster is asked where they come from.
-func Asked(elsewhere func(bridge.PublicationID) bool, ids ...bridge.PublicationID) []bridge.PublicationID {
+func Asked(room bridge.RoomID, elsewhere func(bridge.RoomID, bridge.PublicationID) bool, ids ...bridge.PublicationID) []bridge.PublicationID {
 	home := &homeless{}
 	r := &Relays{cfg: Config{Cluster: home, Elsewhere: elsewhere, Log: slog.New(slog.DiscardHandler)}, wake: make(chan struct{}, 1)}
 	r.log = r.cfg.Log
@@ -27,7 +27,7 @@ func Asked(elsewhere func(bridge.PublicationID) bool, ids ...bridge.PublicationI
 	defer r.stop()
 	wishes := map[bridge.PublicationID]media.RelayWish{}
 	for _, id := range ids {
-		wishes[id] = media.RelayWish{}
+		wishes[id] = media.RelayWish{Room: room}
 	}
 	newPlaces(r).find(wishes, time.Now())
 	r.tasks.Wait()

@@ -42,7 +42,7 @@ func (p *places) find(wishes map[bridge.PublicationID]media.RelayWish, now time.
 	at := map[bridge.PublicationID]bridge.NodeID{}
 	ask := map[bridge.RoomID][]bridge.PublicationID{}
 	for id, w := range wishes {
-		if p.r.cfg.Elsewhere != nil && p.r.cfg.Elsewhere(id) {
+		if p.r.cfg.Elsewhere != nil && p.r.cfg.Elsewhere(w.Room, id) {
 			continue
 		}
 		is := p.known[id]

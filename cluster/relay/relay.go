@@ -66,7 +66,7 @@ type Config struct {
 	Media   *media.Engine
 	// Elsewhere reports whether a stream comes from no node, but from a server that its
 	// viewers' nodes ask themselves. nil: there is none.
-	Elsewhere func(id bridge.PublicationID) bool
+	Elsewhere func(room bridge.RoomID, id bridge.PublicationID) bool
 	Log       *slog.Logger // default: none
 }
 

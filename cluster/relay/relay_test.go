@@ -390,7 +390,7 @@ func TestSettings(t *testing.T) {
 // TestElsewhere: nobody is asked for what comes from no node.
 func TestElsewhere(t *testing.T) {
 	here, there := bridge.NewPublicationID(), bridge.NewPublicationID()
-	asked := relay.Asked(func(id bridge.PublicationID) bool { return id == there }, here, there)
+	asked := relay.Asked("room", func(room bridge.RoomID, id bridge.PublicationID) bool { return room == "room" && id == there }, here, there)
 	if !slices.Equal(asked, []bridge.PublicationID{here}) {
 		t.Errorf("asked for %v, want %v", asked, here)
 	}

@@ -54,10 +54,11 @@ func (s *Server) nodeID() bridge.NodeID {
 	return bridge.NodeID(cmp.Or(s.cfg.Cluster.Node, name, "node") + "-" + rand.Text()[:8])
 }
 
-// feeds reports whether a stream is one of a LiveKit server, which no other node has.
-func (s *Server) feeds(id bridge.PublicationID) bool {
+// feeds reports whether a stream in a room is one of a LiveKit server, which no other
+// node has.
+func (s *Server) feeds(room bridge.RoomID, id bridge.PublicationID) bool {
 	f := s.federation.Load()
-	return f != nil && f.Feeds(id)
+	return f != nil && f.Feeds(room, id)
 }
 
 // part ends the federation: people of LiveKit leave our rooms, ours leave theirs.
