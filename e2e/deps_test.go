@@ -38,7 +38,7 @@ func TestImports(t *testing.T) {
 			},
 			"the driver of LiveKit's clients knows no node",
 		},
-		"node": {[]string{"dragoman/bridge", "dragoman/cmd/serve", "dragoman/config", "dragoman/dialects/admin"}, "a node is what people run, with their configuration"},
+		"node": {[]string{"dragoman/bridge", "dragoman/cmd/ctl", "dragoman/cmd/serve", "dragoman/config", "dragoman/dialects/admin"}, "a node is what people run, with their configuration"},
 		".":    {nil, "scenarios are tests"},
 	} {
 		imports, found := packages[path.Join("dragoman/e2e", pkg)]

@@ -50,43 +50,43 @@ func (u *Unreachable) Unwrap() error { return u.Err }
 // Rooms lists the rooms that are not unlisted.
 func (c *Client) Rooms(ctx context.Context) ([]admin.Room, error) {
 	var out struct{ Rooms []admin.Room }
-	err := c.do(ctx, http.MethodGet, "/api/v1/rooms", nil, &out)
+	err := c.Do(ctx, http.MethodGet, "/api/v1/rooms", nil, &out)
 	return out.Rooms, err
 }
 
 // Room tells of one room and of everybody in it.
 func (c *Client) Room(ctx context.Context, name string) (out admin.Room, err error) {
-	return out, c.do(ctx, http.MethodGet, roomPath(name), nil, &out)
+	return out, c.Do(ctx, http.MethodGet, roomPath(name), nil, &out)
 }
 
 // Create makes a room.
 func (c *Client) Create(ctx context.Context, s admin.Spec) (out admin.Room, err error) {
-	return out, c.do(ctx, http.MethodPost, "/api/v1/rooms", s, &out)
+	return out, c.Do(ctx, http.MethodPost, "/api/v1/rooms", s, &out)
 }
 
 // Close ends a room for everybody.
 func (c *Client) Close(ctx context.Context, name string) error {
-	return c.do(ctx, http.MethodDelete, roomPath(name), nil, nil)
+	return c.Do(ctx, http.MethodDelete, roomPath(name), nil, nil)
 }
 
 // Card tells how to reach a room from each dialect.
 func (c *Client) Card(ctx context.Context, name string) ([]admin.Way, error) {
 	var out struct{ Ways []admin.Way }
-	err := c.do(ctx, http.MethodGet, roomPath(name)+"/card", nil, &out)
+	err := c.Do(ctx, http.MethodGet, roomPath(name)+"/card", nil, &out)
 	return out.Ways, err
 }
 
 // Nodes lists the nodes of the cluster; none: the node is by itself.
 func (c *Client) Nodes(ctx context.Context) ([]admin.Node, error) {
 	var out struct{ Nodes []admin.Node }
-	err := c.do(ctx, http.MethodGet, "/api/v1/nodes", nil, &out)
+	err := c.Do(ctx, http.MethodGet, "/api/v1/nodes", nil, &out)
 	return out.Nodes, err
 }
 
 // Drain makes a node ready to go, or with on false takes that back. Empty: the one
 // that is asked. It does not wait until the node is empty.
 func (c *Client) Drain(ctx context.Context, node string, on bool) error {
-	return c.do(ctx, http.MethodPost, "/api/v1/nodes/drain", admin.Drain{Node: node, On: on}, nil)
+	return c.Do(ctx, http.MethodPost, "/api/v1/nodes/drain", admin.Drain{Node: node, On: on}, nil)
 }
 
 // Peerings lists the rooms that are one with a room of a LiveKit server, and the servers
@@ -96,25 +96,25 @@ func (c *Client) Peerings(ctx context.Context) (servers []string, all []admin.Pe
 		Servers  []string
 		Peerings []admin.Peering
 	}
-	err = c.do(ctx, http.MethodGet, "/api/v1/peerings", nil, &out)
+	err = c.Do(ctx, http.MethodGet, "/api/v1/peerings", nil, &out)
 	return out.Servers, out.Peerings, err
 }
 
 // Peer makes a room one with a room of a LiveKit server. Empty theirs: the room there is
 // named as the configuration of the server says.
 func (c *Client) Peer(ctx context.Context, room, server, theirs string) error {
-	return c.do(ctx, http.MethodPost, roomPath(room)+"/peerings", admin.Peer{Server: server, Theirs: theirs}, nil)
+	return c.Do(ctx, http.MethodPost, roomPath(room)+"/peerings", admin.Peer{Server: server, Theirs: theirs}, nil)
 }
 
 // Unpeer takes that back.
 func (c *Client) Unpeer(ctx context.Context, room, server string) error {
-	return c.do(ctx, http.MethodDelete, roomPath(room)+"/peerings/"+url.PathEscape(server), nil, nil)
+	return c.Do(ctx, http.MethodDelete, roomPath(room)+"/peerings/"+url.PathEscape(server), nil, nil)
 }
 
 // Health asks one of the paths livez, readyz and startupz. A Refusal is what the
 // node says is wrong.
 func (c *Client) Health(ctx context.Context, path string) error {
-	return c.do(ctx, http.MethodGet, "/"+path, nil, nil)
+	return c.Do(ctx, http.MethodGet, "/"+path, nil, nil)
 }
 
 func roomPath(name string) string { return "/api/v1/rooms/" + url.PathEscape(name) }
@@ -122,7 +122,9 @@ func roomPath(name string) string { return "/api/v1/rooms/" + url.PathEscape(nam
 // maxAnswer is the largest answer that is read, in bytes.
 const maxAnswer = 32 << 20
 
-func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
+// Do asks for what has no method of its own: path is from the root, in and out may be nil.
+// Errors are a *Refusal, an *Unreachable, or of what cannot be read or written.
+func (c *Client) Do(ctx context.Context, method, path string, in, out any) error {
 	var body io.Reader
 	if in != nil {
 		data, err := json.Marshal(in)

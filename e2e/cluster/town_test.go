@@ -19,6 +19,7 @@ import (
 
 	"dragoman/bridge/store/pgtest"
 	"dragoman/dialects/admin"
+	inprocess "dragoman/e2e/node"
 )
 
 // patience is for what happens at once: it ends tests that fail.
@@ -244,31 +245,7 @@ func (c *town) settled() {
 
 // call asks the admin API of a node; an error is what it refuses, or that it is gone.
 func (n *node) call(method, path string, in, out any) error {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(n.t.Context(), 5*time.Second)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, method, "http://"+n.ports.Admin+"/api/v1/"+path, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	r.Host = "localhost"
-	r.Header.Set("Content-Type", "application/json")
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Do(r)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode >= http.StatusBadRequest {
-		return fmt.Errorf("%s %s: %s", method, path, resp.Status)
-	}
-	if out == nil {
-		return nil
-	}
-	return json.NewDecoder(resp.Body).Decode(out)
+	return inprocess.Operator("http://"+n.ports.Admin).Do(n.t.Context(), method, "/api/v1/"+path, in, out)
 }
 
 func (n *node) do(method, path string, in any) {

@@ -132,7 +132,9 @@ func TestModeration(t *testing.T) {
 // act does something with a room r, as the operator.
 func (s *stage) act(n *node.Node, what string, in any) {
 	s.Helper()
-	s.do(what, func(ctx context.Context) error { return ask(ctx, n.Admin(), http.MethodPost, "rooms/r/"+what, in, nil) })
+	s.do(what, func(ctx context.Context) error {
+		return node.Operator(n.Admin()).Do(ctx, http.MethodPost, "/api/v1/rooms/r/"+what, in, nil)
+	})
 }
 
 // id is the id of somebody in a room r.
@@ -140,7 +142,7 @@ func (s *stage) id(n *node.Node, name string) (id string) {
 	s.Helper()
 	s.until(patience, name+" is there", func() error {
 		var r admin.Room
-		err := ask(s.ctx, n.Admin(), http.MethodGet, "rooms/r", nil, &r)
+		err := node.Operator(n.Admin()).Do(s.ctx, http.MethodGet, "/api/v1/rooms/r", nil, &r)
 		for _, p := range r.Participants {
 			if p.Name == name {
 				id = p.ID
@@ -171,7 +173,9 @@ func TestEdges(t *testing.T) {
 	s.alone(lk, "r", "Anna", "Kim", "Lara", "Luc", "Mia")
 	for _, root := range roots {
 		var r admin.Room
-		s.do("ask", func(ctx context.Context) error { return ask(ctx, root, http.MethodGet, "rooms/r", nil, &r) })
+		s.do("ask", func(ctx context.Context) error {
+			return node.Operator(root).Do(ctx, http.MethodGet, "/api/v1/rooms/r", nil, &r)
+		})
 		for _, p := range r.Participants {
 			if theirs := p.Name != "Anna" && p.Name != "Kim"; (p.Kind == "federated") != theirs {
 				t.Errorf("%s is of kind %s", p.Name, p.Kind)

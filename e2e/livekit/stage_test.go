@@ -1,9 +1,7 @@
 package livekit
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -160,39 +158,10 @@ func (s *stage) times(m driver.Member, what driver.Sight, want int) {
 	})
 }
 
-// ask asks the admin API at an address.
-func ask(ctx context.Context, root, method, path string, in, out any) error {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, method, root+"/api/v1/"+path, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	r.Host = "localhost"
-	r.Header.Set("Content-Type", "application/json")
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Do(r)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode >= http.StatusBadRequest {
-		return fmt.Errorf("%s %s: %s", method, path, resp.Status)
-	}
-	if out == nil {
-		return nil
-	}
-	return json.NewDecoder(resp.Body).Decode(out)
-}
-
 // people are the names of those in a room, as a node tells, in order.
 func (s *stage) people(root, room string) ([]string, error) {
 	var r admin.Room
-	err := ask(s.ctx, root, http.MethodGet, "rooms/"+room, nil, &r)
+	err := node.Operator(root).Do(s.ctx, http.MethodGet, "/api/v1/rooms/"+room, nil, &r)
 	var names []string
 	for _, p := range r.Participants {
 		names = append(names, p.Name)
@@ -223,7 +192,7 @@ func (s *stage) attend(most time.Duration, roots []string, room string, names ..
 func (s *stage) show(root, room, server string) (p admin.Peering, err error) {
 	var of struct{ Nodes []admin.Node }
 	var out struct{ Peerings []admin.Peering }
-	err = errors.Join(ask(s.ctx, root, http.MethodGet, "nodes", nil, &of), ask(s.ctx, root, http.MethodGet, "peerings", nil, &out))
+	err = errors.Join(node.Operator(root).Do(s.ctx, http.MethodGet, "/api/v1/nodes", nil, &of), node.Operator(root).Do(s.ctx, http.MethodGet, "/api/v1/peerings", nil, &out))
 	self := func(node string) bool {
 		return len(of.Nodes) == 0 || slices.ContainsFunc(of.Nodes, func(n admin.Node) bool { return n.Self && (n.Name == node || n.ID == node) })
 	}

@@ -19,6 +19,7 @@ import (
 	"dragoman/cluster/livekit/livekittest"
 	"dragoman/dialects/admin"
 	"dragoman/e2e/driver"
+	"dragoman/e2e/node"
 )
 
 // town is a cluster of nodes that are processes, so that one can be killed.
@@ -122,7 +123,7 @@ func (p *process) kill() {
 // list is the cluster as a node sees it.
 func (c *town) list(n *process) []admin.Node {
 	var out struct{ Nodes []admin.Node }
-	_ = ask(c.ctx, n.root(), http.MethodGet, "nodes", nil, &out) // then it sees nobody
+	_ = node.Operator(n.root()).Do(c.ctx, http.MethodGet, "/api/v1/nodes", nil, &out) // then it sees nobody
 	return out.Nodes
 }
 
