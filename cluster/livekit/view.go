@@ -2,7 +2,6 @@ package livekit
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -12,13 +11,9 @@ import (
 
 	"github.com/livekit/protocol/livekit"
 	lksdk "github.com/livekit/server-sdk-go/v2"
-	"github.com/pion/rtcp"
-	"github.com/pion/sdp/v3"
 	"github.com/pion/webrtc/v4"
 
 	"dragoman/bridge"
-	"dragoman/media"
-	"dragoman/media/forward"
 )
 
 // view is a hidden connection that takes streams of one quality. What has no lock belongs
@@ -43,6 +38,7 @@ type view struct {
 
 	mu     sync.Mutex // guards what follows
 	wanted map[target]bool
+	asked  map[target]string              // SIDs of what the server was asked for: subs
 	tracks map[*webrtc.TrackRemote]string // that are read, with their SIDs
 	over   bool                           // none is any more
 }
@@ -54,20 +50,6 @@ type subscription struct {
 	rp    *lksdk.RemoteParticipant
 	watch silence
 	renew time.Time // it is given up, to be asked for again then; zero: it is not
-}
-
-// flow is a stream that comes.
-type flow struct {
-	view    *view
-	at      target
-	sid     string
-	track   *webrtc.TrackRemote
-	rp      *lksdk.RemoteParticipant
-	in      *media.InletStream
-	key     atomic.Bool // a key frame is wanted
-	asked   time.Time   // of the view: for that, last
-	packets atomic.Uint64
-	bytes   atomic.Uint64
 }
 
 const (
@@ -219,10 +201,22 @@ func (c *view) reconcile(room *lksdk.Room, now time.Time) {
 			c.end(at, s.sid)
 		}
 	}
+	c.note()
 	c.keys(now)
 	if c.quality == livekit.VideoQuality_HIGH && c.v.cfg.speakers != nil {
 		c.listen(room)
 	}
+}
+
+// note tells the streams that come which of them are what was asked for.
+func (c *view) note() {
+	asked := make(map[target]string, len(c.subs))
+	for at, s := range c.subs {
+		asked[at] = s.sid
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked = asked
 }
 
 // subscribe asks for a stream that has not been asked for, and is there.
@@ -350,98 +344,10 @@ func (c *view) receive(track *webrtc.TrackRemote, pub *lksdk.RemoteTrackPublicat
 	c.tracks[track] = s.sid
 	c.reads.Go(func() {
 		s.run(pub)
-		s.discard()
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		delete(c.tracks, track)
 	})
-}
-
-// run carries a stream into the engine, until it ends.
-func (s *flow) run(pub *lksdk.RemoteTrackPublication) {
-	c := s.view
-	f, in := c.v.inlet(s.at)
-	if in == nil {
-		return
-	}
-	_, codec, _ := strings.Cut(s.track.Codec().MimeType, "/")
-	if line := s.track.Codec().SDPFmtpLine; line != "" && s.at.track == bridge.Video {
-		codec += ";" + line
-	}
-	var err error
-	if s.in, err = in.Take(s.at.track, s.at.rid, codec); err != nil {
-		c.v.count.refused.Add(1)
-		c.v.cfg.log.Warn("a stream of LiveKit is not taken", "publication", s.at.pub, "err", err)
-		return
-	}
-	pub.OnRTCP(func(p rtcp.Packet) {
-		if r, ok := p.(*rtcp.SenderReport); ok {
-			s.in.Report(r.NTPTime, r.RTPTime)
-		}
-	})
-	f.keys.Lock()
-	f.flows[s.at] = s
-	f.keys.Unlock()
-	s.key.Store(s.at.track == bridge.Video)
-	c.nudge()
-	s.carry(levelID(pub.Receiver()))
-	f.keys.Lock()
-	if f.flows[s.at] == s {
-		delete(f.flows, s.at)
-	}
-	f.keys.Unlock()
-	s.in.Close()
-}
-
-// carry does it. level is the id of the header extension with the audio level; 0: there
-// is none.
-func (s *flow) carry(level uint8) {
-	count := &s.view.v.count
-	var h forward.Header
-	for buf := make([]byte, 1600); ; {
-		n, _, err := s.track.Read(buf)
-		if err != nil {
-			return
-		}
-		s.packets.Add(1)
-		s.bytes.Add(uint64(n)) //nolint:gosec // it is not negative
-		count.packets.Add(1)
-		count.bytes.Add(uint64(n)) //nolint:gosec // it is not negative
-		var loud []byte
-		if level != 0 && h.Parse(buf[:n]) == nil {
-			loud = h.Extension(level)
-		}
-		if len(loud) > 0 {
-			err = s.in.Write(buf[:n], loud[0], true)
-		} else {
-			err = s.in.Write(buf[:n], 0, false)
-		}
-		if err != nil && !errors.Is(err, forward.ErrMalformed) {
-			return // it has been closed, or somebody else feeds the publication
-		}
-	}
-}
-
-// discard reads what nobody takes, because the SDK keeps it otherwise, until it ends.
-func (s *flow) discard() {
-	for buf := make([]byte, 1600); ; {
-		if _, _, err := s.track.Read(buf); err != nil {
-			return
-		}
-	}
-}
-
-// levelID returns the id of the header extension of audio levels (RFC 6464); 0: there is
-// none.
-func levelID(r *webrtc.RTPReceiver) uint8 {
-	if r != nil {
-		for _, x := range r.GetParameters().HeaderExtensions {
-			if x.URI == sdp.AudioLevelURI && x.ID > 0 && x.ID < 256 {
-				return uint8(x.ID)
-			}
-		}
-	}
-	return 0
 }
 
 // flowOf returns the stream that comes for a subscription, nil for none yet.
@@ -461,7 +367,9 @@ func (c *view) flowOf(at target, sid string) *flow {
 // end ends a stream that is not wanted any more, before the server does.
 func (c *view) end(at target, sid string) {
 	if s := c.flowOf(at, sid); s != nil {
-		s.in.Close()
+		if in := s.in.Load(); in != nil {
+			in.Close()
+		}
 	}
 }
 
