@@ -150,7 +150,7 @@ func (h *hold) told(pub Publication) {
 	h.mu.Lock()
 	f := h.feeds[pub.ID]
 	if f == nil {
-		f = &feed{}
+		f = &feed{anew: true} // media may know the stream, as it was when it ended
 		h.feeds[pub.ID] = f
 	}
 	switch lifted := f.published && f.pub.Audio == Silenced && pub.Audio == Muted; {

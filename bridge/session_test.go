@@ -77,6 +77,21 @@ func TestGates(t *testing.T) {
 	equal(t, "peer is open", c.upF.Closed(), false)
 }
 
+// What was published, ended, and is published again opens again, also where no peer of
+// the session feeds it: media may know the stream from before, by those who look at it.
+func TestGateOpensAgain(t *testing.T) {
+	s := newScene(t, bridge.Spec{})
+	cam := bridge.NewPublicationID()
+	for range 2 {
+		s.mo.Does(camera(cam, bridge.Live, bridge.Live))
+		s.mo.Lost() // reads, and so enforces
+		equal(t, "open", s.Media.Open(cam, bridge.Audio) && s.Media.Open(cam, bridge.Video), true)
+		s.mo.Does(bridge.Unpublish{ID: cam})
+		s.mo.Lost()
+		equal(t, "open after the end", s.Media.Open(cam, bridge.Audio) || s.Media.Open(cam, bridge.Video), false)
+	}
+}
+
 // A publication is gated again when media hears of it only after its state was
 // known, and when another peer takes it over.
 func TestGateIsRepeatedForEachPeer(t *testing.T) {
