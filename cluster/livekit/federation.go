@@ -10,9 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/livekit/protocol/logger"
-	lksdk "github.com/livekit/server-sdk-go/v2"
-
 	"dragoman/bridge"
 	"dragoman/media"
 )
@@ -37,7 +34,7 @@ const (
 
 // quiet has LiveKit's SDK log nothing: it would log tokens, and to standard error. It has
 // one logger for the whole process.
-var quiet = sync.OnceFunc(func() { lksdk.SetLogger(logger.GetDiscardLogger()) })
+var quiet = sync.OnceFunc(Quiet)
 
 // Federation joins rooms with rooms of LiveKit servers.
 type Federation struct {

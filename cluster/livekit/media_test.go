@@ -12,7 +12,6 @@ import (
 
 	"github.com/livekit/protocol/auth"
 	"github.com/livekit/protocol/livekit"
-	"github.com/livekit/protocol/logger"
 	lksdk "github.com/livekit/server-sdk-go/v2"
 	"github.com/pion/webrtc/v4"
 
@@ -153,7 +152,7 @@ func dial(ctx context.Context, s *livekittest.Server, id string, grant auth.Vide
 	room := lksdk.NewRoom(cb)
 	return room, room.JoinWithContextAndToken(ctx, s.URL(), string(token),
 		lksdk.WithAutoSubscribe(false), lksdk.WithDisableRegionDiscovery(), lksdk.WithConnectTimeout(5*time.Second),
-		lksdk.WithRetransmitBufferSize(256), lksdk.WithLogger(logger.GetDiscardLogger()))
+		lksdk.WithRetransmitBufferSize(256), lksdk.WithLogger(silent()))
 }
 
 // stand is tracks with a room for them.

@@ -13,7 +13,6 @@ import (
 
 	"github.com/livekit/protocol/auth"
 	"github.com/livekit/protocol/livekit"
-	"github.com/livekit/protocol/logger"
 	lksdk "github.com/livekit/server-sdk-go/v2"
 
 	"dragoman/bridge"
@@ -113,7 +112,7 @@ func (s *server) dial(ctx context.Context, who identity, cb *lksdk.RoomCallback,
 		return nil, err
 	}
 	room := lksdk.NewRoom(cb)
-	room.SetLogger(logger.GetDiscardLogger()) // it would log tokens
+	room.SetLogger(silent()) // it would log tokens
 	if before != nil {
 		if err := before(room); err != nil {
 			return nil, err
@@ -121,7 +120,7 @@ func (s *server) dial(ctx context.Context, who identity, cb *lksdk.RoomCallback,
 	}
 	options := []lksdk.ConnectOption{
 		lksdk.WithAutoSubscribe(false), lksdk.WithDisableRegionDiscovery(), lksdk.WithConnectTimeout(connectTime),
-		lksdk.WithRetransmitBufferSize(retransmit), lksdk.WithLogger(logger.GetDiscardLogger()),
+		lksdk.WithRetransmitBufferSize(retransmit), lksdk.WithLogger(silent()),
 	}
 	if s.DisableTURN {
 		options = append(options, lksdk.WithDisableTURN())
