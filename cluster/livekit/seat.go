@@ -15,6 +15,7 @@ const (
 	retryTime = 10 * time.Second // until a seat that was refused is asked for again
 	seatTime  = 5 * time.Second  // for a command
 	lowerTime = 5 * time.Second  // until LiveKit tells of a hand that was lowered: every 3 s
+	backTime  = time.Second      // a stream that has ended is kept for that: after a full reconnect it is there again
 )
 
 // seat is somebody of a LiveKit room in ours. The roster's goroutine has it.
@@ -31,6 +32,7 @@ type seat struct {
 	attrs map[string]string
 	hand  bool
 	sent  map[bridge.Source]bridge.Publication
+	gone  map[bridge.Source]time.Time // since when what was sent is not there any more
 	// A moderator of ours has ended these streams; they stay so until they end there.
 	cut     map[bridge.Source]bool
 	lowered time.Time // until then the hand that a moderator lowered may look raised there
@@ -41,7 +43,7 @@ type seat struct {
 func (r *roster) newSeat(p person) *seat {
 	return &seat{
 		person: p, id: participantID(r.server.Name, p.identity),
-		sent: map[bridge.Source]bridge.Publication{}, cut: map[bridge.Source]bool{},
+		sent: map[bridge.Source]bridge.Publication{}, gone: map[bridge.Source]time.Time{}, cut: map[bridge.Source]bool{},
 	}
 }
 
@@ -137,7 +139,7 @@ func (r *roster) show(s *seat, now time.Time) {
 	if up = up && now.After(s.lowered); up != s.hand && r.do(s, bridge.RaiseHand{Up: up}) {
 		s.hand = up
 	}
-	r.publish(s)
+	r.publish(s, now)
 }
 
 // changes returns what SetAttrs needs to make was into is.
@@ -152,10 +154,11 @@ func changes(was, is map[string]string) map[string]string {
 }
 
 // publish tells the room what is different about somebody's streams.
-func (r *roster) publish(s *seat) {
+func (r *roster) publish(s *seat, at time.Time) {
 	var now []bridge.Source
 	for _, p := range s.person.publications(r.server.Name, r.room) {
 		now = append(now, p.Source)
+		delete(s.gone, p.Source)
 		p, ok := permitted(p, s.can)
 		if was, told := s.sent[p.Source]; !ok || s.cut[p.Source] || told && same(was, p) {
 			continue
@@ -165,8 +168,14 @@ func (r *roster) publish(s *seat) {
 		}
 	}
 	for src, p := range s.sent {
-		if !slices.Contains(now, src) && r.do(s, bridge.Unpublish{ID: p.ID}) {
+		since, is := s.gone[src]
+		switch {
+		case slices.Contains(now, src):
+		case !is:
+			s.gone[src] = at
+		case at.Sub(since) >= backTime && r.do(s, bridge.Unpublish{ID: p.ID}):
 			delete(s.sent, src)
+			delete(s.gone, src)
 		}
 	}
 	maps.DeleteFunc(s.cut, func(src bridge.Source, _ bool) bool { return !slices.Contains(now, src) })
