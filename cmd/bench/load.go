@@ -59,7 +59,7 @@ func (l *load) build(ctx context.Context, s Scenario) error {
 // room makes the connections of one room.
 func (l *load) room(ctx context.Context, s Scenario, room int, watcher *mediatest.Client) error {
 	for range s.Publishers {
-		c := mediatest.NewClient(mediatest.Config{Bitrate: l.bitrate, NoCandidates: true})
+		c := mediatest.NewClient(mediatest.Config{Bitrate: l.bitrate, FPS: 30, NoCandidates: true})
 		l.clients = append(l.clients, c)
 		p, err := l.subject.publish(ctx, c, room, s)
 		if err != nil {

@@ -16,12 +16,12 @@ import (
 type Config struct {
 	// Simulcast sends the camera in three layers, rids "q", "h" and "f".
 	Simulcast bool
-	// Bitrate of the camera's best layer, default 300 kbit/s.
+	// Bitrate of the camera's best layer, default 150 kbit/s.
 	Bitrate int
 	// Follow lets a camera of one layer send no more than the other side has allowed
 	// last by REMB, as browsers do: the sound goes first, the camera gets the rest.
 	Follow bool
-	// FPS is the camera's frame rate, default 30.
+	// FPS is the camera's frame rate, default 15: many sides share the processors of a test.
 	FPS int
 	// Level is the loudness of the microphone in -dBov, default 30.
 	Level uint8
@@ -94,10 +94,10 @@ func Sound(n uint32) []byte {
 // NewClient starts a client's devices. Close ends them.
 func NewClient(cfg Config) *Client {
 	if cfg.Bitrate == 0 {
-		cfg.Bitrate = 300_000
+		cfg.Bitrate = 150_000
 	}
 	if cfg.FPS == 0 {
-		cfg.FPS = 30
+		cfg.FPS = 15
 	}
 	if cfg.Level == 0 {
 		cfg.Level = loud
