@@ -74,6 +74,11 @@ type PeerOptions struct {
 	// Simulcast accepts several layers of video where the client offers them, and
 	// offers to receive them by rid (RFC 8853).
 	Simulcast bool
+	// Mark is what the mids of our offers begin with (RFC 9143), up to eight characters of a
+	// token. As an answer repeats the mids of its offer, a dialect whose answers do not
+	// say what they belong to sees from them whether one is late. Empty: mids are as short
+	// as can be.
+	Mark string
 	// Timeout is how long the client may take until the transport is up, default 30
 	// s. Then the peer fails.
 	Timeout time.Duration

@@ -3,6 +3,7 @@ package media
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/pion/webrtc/v4"
 
@@ -57,7 +58,7 @@ func (p *peer) planSend(s *send, n *need) {
 
 // transceivers gives lines what they lack of Pion's.
 func (p *peer) transceivers() error {
-	for _, l := range p.lines {
+	for i, l := range p.lines {
 		if l.send != nil && l.out == nil {
 			if err := p.sender(l); err != nil {
 				return err
@@ -69,6 +70,11 @@ func (p *peer) transceivers() error {
 				return fmt.Errorf("add a transceiver: %w", err)
 			}
 			l.tr = tr
+		}
+		if mark := p.cfg.Mark; mark != "" && l.tr.Mid() == "" {
+			if err := l.tr.SetMid(mark + strconv.Itoa(i)); err != nil {
+				return fmt.Errorf("name an m-line: %w", err)
+			}
 		}
 	}
 	return nil

@@ -42,3 +42,22 @@ func TestOfferText(t *testing.T) {
 		t.Error("audio is not before video")
 	}
 }
+
+// TestMark: an offer's m-lines have names of the dialect's, which the answer repeats, and
+// by which the client knows what it gets.
+func TestMark(t *testing.T) {
+	ctx, e := testContext(t), newEngine(t)
+	p := publish(ctx, t, e, mediatest.Config{}, bridge.PeerOptions{})
+	s, c := newSide(t, e, bridge.NewParticipantID(), bridge.PeerOptions{Mark: "s7-"}), newPeer(t, newClient(t, mediatest.Config{}))
+	must(t, s.Send(p.id, bridge.SendOptions{}))
+	offer, answer := serverOffers(ctx, t, s, c)
+	for what, text := range map[string]string{"offer": offer, "answer": answer} {
+		for _, line := range []string{"a=group:BUNDLE s7-0 s7-1", "a=mid:s7-0", "a=mid:s7-1"} {
+			if !strings.Contains(text, line+"\r\n") {
+				t.Errorf("the %s has no line %q:\n%s", what, line, text)
+			}
+		}
+	}
+	must(t, c.WaitVideo(ctx, p.id.String(), 5))
+	must(t, c.WaitAudio(ctx, p.id.String()))
+}

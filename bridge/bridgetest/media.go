@@ -36,7 +36,7 @@ func (m *Media) NewPeer(_ context.Context, cfg bridge.PeerConfig) (bridge.Peer, 
 	if m.Refuse != nil {
 		return nil, m.Refuse
 	}
-	p := &Peer{Config: cfg, connects: m.Connects}
+	p := &Peer{Config: cfg, connects: m.Connects, table: table{mark: cfg.Mark}}
 	m.peers = append(m.peers, p)
 	return p, nil
 }

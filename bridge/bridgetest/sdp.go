@@ -17,6 +17,7 @@ const candidate = "candidate:1 1 udp 2130706431 127.0.0.1 9 typ host"
 type table struct {
 	lines  []line
 	claims []claim
+	mark   string // bridge.PeerOptions.Mark
 	mids   int
 	said   int // how many descriptions
 }
@@ -85,7 +86,8 @@ func (t *table) arrange() {
 }
 
 func (t *table) add(kind string) (mid string) {
-	for mid = strconv.Itoa(t.mids); t.has(mid); mid = strconv.Itoa(t.mids) {
+	next := func() string { return t.mark + strconv.Itoa(t.mids) }
+	for mid = next(); t.has(mid); mid = next() {
 		t.mids++
 	}
 	t.mids++

@@ -21,6 +21,7 @@ type seat struct {
 	held    map[bridge.ParticipantID]*held   // who is not told of yet
 
 	queue   *queue
+	offers  uint                    // how many were made
 	offered key                     // what was announced last, and is not asked for yet
 	prompt  bool                    // the client asked for the one before
 	peers   map[bridge.PeerID]party // connections of this client

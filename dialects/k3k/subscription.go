@@ -3,6 +3,8 @@ package k3k
 import (
 	"context"
 	"errors"
+	"slices"
+	"strconv"
 	"time"
 
 	"dragoman/bridge"
@@ -15,9 +17,10 @@ type subscription struct {
 	key      key
 	pub      bridge.PublicationID
 	peer     bridge.Peer
-	kinds    kinds // offered
-	audio    bool  // asked for sound only
-	offering bool  // the offer is not answered yet
+	mids     []string // of the offer
+	kinds    kinds    // offered
+	audio    bool     // asked for sound only
+	offering bool     // the offer is not answered yet
 	up       bool
 	paused   bool
 	sub      int    // the wished substream
@@ -125,7 +128,9 @@ func (t *seat) get(ctx context.Context, k key, audio bool) error {
 func (s *subscription) open(ctx context.Context) (bridge.SDP, error) {
 	ctx, cancel := context.WithTimeout(ctx, offerTime)
 	defer cancel()
-	peer, err := s.t.connect(ctx, s, bridge.PeerOptions{Codecs: codecs()})
+	s.t.offers++
+	mark := "s" + strconv.FormatUint(uint64(s.t.offers), 36) + "-"
+	peer, err := s.t.connect(ctx, s, bridge.PeerOptions{Codecs: codecs(), Mark: mark})
 	if err != nil {
 		return "", err
 	}
@@ -138,6 +143,7 @@ func (s *subscription) open(ctx context.Context) (bridge.SDP, error) {
 	if err != nil {
 		s.t.disconnect(peer)
 	}
+	s.mids = mids(offer)
 	return offer, err
 }
 
@@ -145,8 +151,14 @@ func (s *subscription) open(ctx context.Context) (bridge.SDP, error) {
 func codecs() []string { return []string{"opus", "VP8"} }
 
 // answered takes the client's answer. A second one to the same offer is told, and
-// does no harm (reference 13.2).
+// does no harm (reference 13.2). One to an offer that this one has replaced says
+// nothing: the client has been asked meanwhile, and answers that, too. By ids alone the
+// two cannot be told apart.
 func (s *subscription) answered(ctx context.Context, answer bridge.SDP) error {
+	if m := mids(answer); len(m) > 0 && len(s.mids) > 0 && !slices.Contains(s.mids, m[0]) {
+		s.t.s.c.Log.Info("answer to an offer that is over", "peer", s.peer.ID())
+		return nil
+	}
 	err := errors.New("there is no offer to be answered")
 	if s.offering {
 		bounded, cancel := context.WithTimeout(ctx, offerTime)

@@ -28,8 +28,8 @@ type Client struct {
 	// The loop alone uses what follows.
 	self    Person
 	people  map[string]*Person
-	flags   map[Session]State // as told last; the Mustang client does not clear them
-	tiles   map[Session]bool  // subscribed to, and not told to be down
+	flags   map[Session]State  // as told last; the Mustang client does not clear them
+	tiles   map[Session]func() // ends what gets it: subscribed to, and not told to be down
 	links   map[Session]Negotiator
 	listen  []*waiter
 	running int
@@ -51,7 +51,7 @@ func start(cfg Config, ws *websocket.Conn) *Client {
 		cfg: cfg, ws: ws, after: after,
 		calls: make(chan func()), in: make(chan []byte), fin: make(chan error, 1),
 		ended: make(chan struct{}), tasks: make(chan struct{}),
-		people: map[string]*Person{}, flags: map[Session]State{}, tiles: map[Session]bool{}, links: map[Session]Negotiator{},
+		people: map[string]*Person{}, flags: map[Session]State{}, tiles: map[Session]func(){}, links: map[Session]Negotiator{},
 	}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	go c.read()
@@ -146,11 +146,24 @@ func (c *Client) look(ctx context.Context, f func()) error {
 	return nil
 }
 
+// act is do, but nothing once ctx is over, which may have been ended in the loop.
+func (c *Client) act(ctx context.Context, f func()) error {
+	err := context.Canceled
+	if lost := c.do(ctx, func() {
+		if err = ctx.Err(); err == nil {
+			f()
+		}
+	}); lost != nil {
+		return lost
+	}
+	return err
+}
+
 // run starts a task. It is called in the loop.
-func (c *Client) run(f func(ctx context.Context)) {
+func (c *Client) run(f func()) {
 	c.running++
 	go func() {
-		f(c.ctx)
+		f()
 		c.tasks <- struct{}{}
 	}()
 }

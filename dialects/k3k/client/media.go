@@ -67,16 +67,21 @@ func (c *Client) know(p *Person) {
 		if !c.cfg.Web {
 			wanted = c.flags[s].Audio || c.flags[s].Video
 		}
-		if wanted && !c.tiles[s] && c.cfg.Peers != nil {
-			c.tiles[s] = true
-			c.run(func(ctx context.Context) { c.subscribe(ctx, s) })
+		if wanted && c.tiles[s] == nil && c.cfg.Peers != nil {
+			ctx, stop := context.WithCancel(c.ctx)
+			c.tiles[s] = stop
+			c.run(func() { c.subscribe(ctx, s) })
 		}
 	}
 }
 
-// down forgets a session that is over.
+// down forgets a session that is over. The Mustang client goes on to wait for what it
+// has asked for (reference 13.2).
 func (c *Client) down(s Session) {
 	c.drop(s)
+	if stop := c.tiles[s]; stop != nil && c.cfg.Web {
+		stop()
+	}
 	delete(c.tiles, s)
 }
 
@@ -101,7 +106,7 @@ func (c *Client) about(name string, s Session) *waiter {
 
 // expect sends a command and waits for what it brings about.
 func (c *Client) expect(ctx context.Context, w *waiter, action string, fields map[string]any) (Message, error) {
-	err := c.do(ctx, func() {
+	err := c.act(ctx, func() {
 		c.listen = append(c.listen, w)
 		c.command(action, fields)
 	})
@@ -117,7 +122,7 @@ func (c *Client) link(ctx context.Context, s Session, publish bool) (Negotiator,
 	if err != nil {
 		return nil, err
 	}
-	if err := c.do(ctx, func() { c.drop(s); c.links[s] = n }); err != nil {
+	if err := c.act(ctx, func() { c.drop(s); c.links[s] = n }); err != nil {
 		_ = n.Close()
 		return nil, err
 	}
