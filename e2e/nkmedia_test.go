@@ -32,10 +32,13 @@ func TestUpdateMedia(t *testing.T) {
 	})
 }
 
+// perSecond is how many pictures Anna's camera sends.
+const perSecond = 15
+
 // bitrate: a camera that could send much more sends what it is told to, and more when
 // it is told again: twice two seconds in a row are within 20 %.
 func bitrate(m *meeting) {
-	m.a = m.enter(m.pair[0], "Anna", func(o *driver.Options) { o.Media = mediatest.Config{Bitrate: 800_000, Follow: true} })
+	m.a = m.enter(m.pair[0], "Anna", func(o *driver.Options) { o.Media = mediatest.Config{Bitrate: 800_000, FPS: perSecond, Follow: true} })
 	m.b = m.enter(m.pair[1], "Ben")
 	m.look(m.all(), m.all())
 	for _, limit := range []int{200_000, 400_000} {
@@ -64,7 +67,7 @@ func near(got, limit int) bool { return 5*got >= 4*limit && 5*got <= 6*limit }
 // camera's own time: how busy the machine is does not matter. 0: ctx has ended.
 func (m *meeting) rate(ctx context.Context) int {
 	m.Helper()
-	const perSecond, enough = 30, 60
+	const enough = 2 * perSecond
 	_, before, err := m.b.Received(ctx, "Anna")
 	after := before
 	for ; err == nil && after.Last.Number < before.Last.Number+enough; _, after, err = m.b.Received(ctx, "Anna") {
