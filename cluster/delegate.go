@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync"
 
 	"github.com/hashicorp/memberlist"
 
@@ -43,10 +44,23 @@ func (d delegate) NotifyLeave(m *memberlist.Node) {
 	signal(d.g.notice)
 }
 
-// lines passes memberlist's log lines on. They say "[LEVEL] memberlist: what".
-type lines struct{ g *Gossip }
+// lines passes memberlist's log lines on. They say "[LEVEL] memberlist: what". Once it is
+// shut down, memberlist may still have something to say, which nobody is to hear.
+type lines struct {
+	g *Gossip
 
-func (l lines) Write(line []byte) (int, error) {
+	mu    sync.RWMutex
+	ended bool
+}
+
+// end returns when nothing is being written, and nothing will be.
+func (l *lines) end() {
+	l.mu.Lock()
+	l.ended = true
+	l.mu.Unlock()
+}
+
+func (l *lines) Write(line []byte) (int, error) {
 	text := strings.TrimSpace(string(line))
 	level, text, _ := strings.Cut(strings.TrimPrefix(text, "["), "] ")
 	text = strings.TrimPrefix(text, "memberlist: ")
@@ -57,6 +71,10 @@ func (l lines) Write(line []byte) (int, error) {
 	if level == "WARN" || level == "ERR" || level == "ERROR" {
 		at = slog.LevelWarn
 	}
-	l.g.log.Log(context.Background(), at, text)
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if !l.ended {
+		l.g.log.Log(context.Background(), at, text)
+	}
 	return len(line), nil
 }

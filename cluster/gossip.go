@@ -78,6 +78,7 @@ type Gossip struct {
 	cfg    GossipConfig
 	log    *slog.Logger
 	list   *memberlist.Memberlist
+	lines  *lines // of list
 	ring   *memberlist.Keyring
 	id     bridge.NodeID
 	view   atomic.Pointer[View]
@@ -146,6 +147,7 @@ func prepareGossip(cfg GossipConfig) (*Gossip, error) {
 		notice: make(chan struct{}, 1), tell: make(chan struct{}, 1), members: map[bridge.NodeID]Node{},
 	}
 	g.log = cfg.Log.With("node", string(g.id))
+	g.lines = &lines{g: g}
 	g.self = Node{ID: g.id, Name: cfg.Node, Link: cfg.Link, Media: cfg.Media, Version: cfg.Version, Proto: Proto}
 	if err := g.encodeSelf(); err != nil {
 		return nil, err
@@ -166,7 +168,7 @@ func (g *Gossip) memberlistConfig() (*memberlist.Config, error) {
 	mc.GossipToTheDeadTime, mc.TCPTimeout = gossipToTheDead, dialTimeout
 	mc.EnableCompression = false // messages are small, and what is encrypted anyway is dear enough
 	mc.Delegate, mc.Events = delegate{g}, delegate{g}
-	mc.Logger = log.New(lines{g}, "", 0)
+	mc.Logger = log.New(g.lines, "", 0)
 	if len(g.cfg.Keys) > 0 {
 		ring, err := memberlist.NewKeyring(rawKeys(g.cfg.Keys), g.cfg.Keys[0])
 		if err != nil {
@@ -312,6 +314,7 @@ func (g *Gossip) Close() error {
 	}
 	g.stop()
 	err := g.list.Shutdown()
+	g.lines.end()
 	g.tasks.Wait()
 	return err
 }

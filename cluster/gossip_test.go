@@ -333,3 +333,19 @@ func TestBadConfig(t *testing.T) {
 		}
 	}
 }
+
+// TestLinesEnd: memberlist does not wait for its own goroutines when it is shut down. What
+// they say after that nobody hears, whose log may be closed.
+func TestLinesEnd(t *testing.T) {
+	var said strings.Builder
+	s := newSwarm(t, 0)
+	g := s.add(func(c *cluster.GossipConfig) { c.Log = slog.New(slog.NewTextHandler(&said, nil)) })
+	g.Say("[WARN] memberlist: before")
+	if err := g.Close(); err != nil {
+		t.Fatal(err)
+	}
+	g.Say("[WARN] memberlist: after")
+	if text := said.String(); !strings.Contains(text, "before") || strings.Contains(text, "after") {
+		t.Errorf("the log has %q", text)
+	}
+}
