@@ -28,6 +28,7 @@ type member struct {
 	soon                 bool                 // a foreign participant that may be something else in a moment
 	nameless             bool                 // user is made up
 	tracks               kinds                // of foreign publishers
+	over                 bool                 // the client was told that it is over, and is told anew in a moment
 }
 
 // more reports whether somebody else's stream has got sound or picture that it did not

@@ -258,16 +258,15 @@ func (w *watch) stop() {
 // late says that it is over.
 func (w *watch) review(ctx context.Context, p *person, late bool) error {
 	want, told := p.members(), w.told[p.ID]
-	kept, soon, err := w.begun(want, told, late)
+	kept, wait, err := w.begun(want, told, late)
 	if err != nil {
 		return err
 	}
-	wait := settleTime
 	for _, m := range told {
 		if indexOf(want, m.id) >= 0 {
 			continue
 		}
-		if soon {
+		if wait > 0 {
 			kept, wait = append(kept, m), partTime
 		} else if err := w.tell("stopped_member", m.body()); err != nil {
 			return err
@@ -277,35 +276,39 @@ func (w *watch) review(ctx context.Context, p *person, late bool) error {
 	if len(kept) == 0 {
 		delete(w.told, p.ID)
 	}
-	w.later(p, soon, wait)
+	w.later(p, wait)
 	return nil
 }
 
 // begun tells what is new of the members that a participant is to be. It returns those
-// that are told of now, and whether more are to be told of in a moment.
-func (w *watch) begun(want, told []member, late bool) (kept []member, soon bool, err error) {
+// that the client knows of now, and after how long more are to be told; 0: never.
+func (w *watch) begun(want, told []member, late bool) (kept []member, wait time.Duration, err error) {
 	for _, m := range want {
 		i := indexOf(told, m.id)
 		switch {
 		case i < 0 && m.soon && !late:
-			soon = true
+			wait = settleTime
 			continue
-		case i >= 0 && m.more(told[i]): // when those who listen have been told that this is over
+		case i >= 0 && told[i].over && !late:
+			kept, wait = append(kept, told[i]), max(wait, partTime)
+			continue
+		case i >= 0 && m.more(told[i]) && !told[i].over: // when those who listen have been told that this is over
 			if err := w.tell("stopped_member", told[i].body()); err != nil {
-				return nil, false, err
+				return nil, 0, err
 			}
-			soon = true
+			m.over = true // a client that asks meanwhile learns of it all the same
+			kept, wait = append(kept, m), max(wait, partTime)
 			continue
-		case i >= 0 && told[i].peer == m.peer && (m.nameless || !told[i].nameless):
+		case i >= 0 && !told[i].over && told[i].peer == m.peer && (m.nameless || !told[i].nameless):
 			kept = append(kept, told[i])
 			continue
 		}
 		kept = append(kept, m) // or it listens to another publisher now, or has got a name
 		if err := w.tell("started_member", m.body()); err != nil {
-			return nil, false, err
+			return nil, 0, err
 		}
 	}
-	return kept, soon, nil
+	return kept, wait, nil
 }
 
 func indexOf(all []member, id string) int {
@@ -314,15 +317,15 @@ func indexOf(all []member, id string) int {
 
 // later looks at a participant again in a moment, unless it does so already; or it
 // does not any more.
-func (w *watch) later(p *person, wanted bool, wait time.Duration) {
+func (w *watch) later(p *person, wait time.Duration) {
 	cancel := w.soon[p.ID]
 	switch {
-	case wanted && cancel == nil:
+	case wait > 0 && cancel == nil:
 		w.soon[p.ID] = w.c.After(wait, func(ctx context.Context) error {
 			delete(w.soon, p.ID)
 			return w.review(ctx, p, true)
 		})
-	case !wanted && cancel != nil:
+	case wait == 0 && cancel != nil:
 		cancel()
 		delete(w.soon, p.ID)
 	}
