@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/livekit/protocol/livekit"
 	lksdk "github.com/livekit/server-sdk-go/v2"
 
 	"dragoman/bridge"
@@ -13,9 +12,6 @@ import (
 
 // maxHeard is how much chat of a connection may be unread.
 const maxHeard = 256
-
-// maxReaders is how many text streams of a connection may be open at once.
-const maxReaders = 64
 
 // feed is what the SDK's callbacks leave for the goroutine of a connection. They come
 // from goroutines of the SDK that must not be held up, so that what has no place in a
@@ -26,7 +22,6 @@ type feed struct {
 	lost    atomic.Int64  // when the connection was lost, in ns since 1970; 0: it is there
 	back    atomic.Bool   // the connection was lost and is back
 	over    chan struct{} // it has ended; capacity 1
-	readers atomic.Int64
 	count   *counts
 }
 
@@ -48,7 +43,6 @@ func (f *feed) callbacks() *lksdk.RoomCallback {
 	cb.OnTrackUnmuted = func(lksdk.TrackPublication, lksdk.Participant) { changed() }
 	cb.OnAttributesChanged = func(map[string]string, lksdk.Participant) { changed() }
 	cb.OnMetadataChanged = func(string, lksdk.Participant) { changed() }
-	cb.OnDataPacket = f.onData
 	cb.OnReconnecting = func() {
 		f.lost.CompareAndSwap(0, time.Now().UnixNano())
 		changed()
@@ -66,38 +60,7 @@ func (f *feed) callbacks() *lksdk.RoomCallback {
 	return cb
 }
 
-// hear has a connection read chat.
-func (f *feed) hear(room *lksdk.Room) error {
-	return room.RegisterTextStreamHandler(chatTopic, f.onText)
-}
-
-// onText reads a text stream; it is called in a goroutine of its own.
-func (f *feed) onText(r *lksdk.TextStreamReader, from string) {
-	if f.readers.Add(1) > maxReaders || r.Info.Size != nil && *r.Info.Size > bridge.MaxText {
-		f.readers.Add(-1)
-		f.count.dropped.Add(1)
-		return
-	}
-	defer f.readers.Add(-1)
-	f.put(chat{key: r.Info.Id, from: from, text: r.ReadAll()})
-}
-
-// onData reads chat as clients of other times send it.
-func (f *feed) onData(packet lksdk.DataPacket, params lksdk.DataReceiveParams) {
-	switch m := packet.(type) {
-	case *livekit.ChatMessage:
-		f.put(chat{key: m.Id, from: params.SenderIdentity, text: m.Message})
-	case *lksdk.UserDataPacket:
-		if m.Topic != oldChatTopic {
-			return
-		}
-		if c, ok := decodeOldChat(m.Payload); ok {
-			c.from = params.SenderIdentity
-			f.put(c)
-		}
-	}
-}
-
+// put leaves what was said.
 func (f *feed) put(c chat) {
 	if c.from == "" || c.text == "" || len(c.text) > bridge.MaxText {
 		return
@@ -126,17 +89,13 @@ type connection struct {
 func (s *server) connect(ctx context.Context, who identity, hears bool, edit func(*lksdk.RoomCallback)) connection {
 	f := newFeed(s.count)
 	cb := f.callbacks()
-	if !hears {
-		cb.OnDataPacket = func(lksdk.DataPacket, lksdk.DataReceiveParams) {}
-	}
 	if edit != nil {
 		edit(cb)
 	}
-	room, err := s.dial(ctx, who, cb, func(r *lksdk.Room) error {
-		if !hears {
-			return nil
-		}
-		return f.hear(r)
-	})
+	listen := f.listen
+	if !hears {
+		listen = nil
+	}
+	room, err := s.dial(ctx, who, cb, listen)
 	return connection{room: room, feed: f, err: err}
 }

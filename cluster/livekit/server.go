@@ -99,8 +99,9 @@ func (s *server) list(ctx context.Context, theirs string) (all map[string]*livek
 	return all, err
 }
 
-// dial connects. before, if not nil, prepares the connection; the error tells no secret.
-func (s *server) dial(ctx context.Context, who identity, cb *lksdk.RoomCallback, before func(*lksdk.Room) error) (*lksdk.Room, error) {
+// dial connects. listen, if not nil, gives an option for what is said on the connection;
+// the error tells no secret.
+func (s *server) dial(ctx context.Context, who identity, cb *lksdk.RoomCallback, listen func(*lksdk.Room) lksdk.ConnectOption) (*lksdk.Room, error) {
 	select {
 	case s.joins <- struct{}{}:
 		defer func() { <-s.joins }()
@@ -113,14 +114,12 @@ func (s *server) dial(ctx context.Context, who identity, cb *lksdk.RoomCallback,
 	}
 	room := lksdk.NewRoom(cb)
 	room.SetLogger(silent()) // it would log tokens
-	if before != nil {
-		if err := before(room); err != nil {
-			return nil, err
-		}
-	}
 	options := []lksdk.ConnectOption{
 		lksdk.WithAutoSubscribe(false), lksdk.WithDisableRegionDiscovery(), lksdk.WithConnectTimeout(connectTime),
 		lksdk.WithRetransmitBufferSize(retransmit), lksdk.WithLogger(silent()),
+	}
+	if listen != nil {
+		options = append(options, listen(room), lksdk.WithIncludeDefaultInterceptors(true))
 	}
 	if s.DisableTURN {
 		options = append(options, lksdk.WithDisableTURN())

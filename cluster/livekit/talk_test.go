@@ -1,8 +1,11 @@
 package livekit_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+
+	protocol "github.com/livekit/protocol/livekit"
 
 	"dragoman/bridge"
 	"dragoman/cluster/livekit/livekittest"
@@ -114,4 +117,33 @@ func TestMutes(t *testing.T) {
 	ann.wait("no picture", state(bridge.Live, bridge.Absent))
 	must(t, lucy.Unpublish(livekittest.Microphone))
 	ann.wait("nothing", func() bool { return len(ann.pubs) == 0 })
+}
+
+// TestHostile: what no client of LiveKit's sends costs nobody anything: neither streams
+// that would end the SDK, nor those without an end.
+func TestHostile(t *testing.T) {
+	server := livekittest.Start(t, livekittest.Options{})
+	s := newSite(t, "here", settings(server, "there"))
+	ctx := within(t)
+	lucy := server.Join(t, "meeting", "lucy", livekittest.JoinOptions{Name: "Lucy"})
+	ann := s.join("meeting", "Ann")
+	_, err := lucy.WaitNamed(ctx, "Ann")
+	must(t, err)
+	ann.sees("Lucy")
+	begin := func(id string) {
+		must(t, lucy.Packet(&protocol.DataPacket{Value: &protocol.DataPacket_StreamHeader{StreamHeader: &protocol.DataStream_Header{
+			StreamId: id, Topic: livekittest.ChatTopic,
+			ContentHeader: &protocol.DataStream_Header_TextHeader{TextHeader: &protocol.DataStream_TextHeader{}},
+		}}}))
+	}
+	for i := range 100 {
+		begin(fmt.Sprint("endless ", i))
+	}
+	for i := range 100 {
+		must(t, lucy.Packet(&protocol.DataPacket{Value: &protocol.DataPacket_StreamTrailer{StreamTrailer: &protocol.DataStream_Trailer{
+			StreamId: fmt.Sprint("endless ", i), Attributes: map[string]string{"not": "announced"},
+		}}}))
+	}
+	lucy.Say("all is well")
+	event(ann, "chat", func(e bridge.Said) bool { return e.Text == "all is well" })
 }

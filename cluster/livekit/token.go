@@ -52,10 +52,12 @@ func observerGrant(room string) auth.VideoGrant {
 	return g
 }
 
-// puppetGrant lets one give what a participant may give, and take nothing but data.
+// puppetGrant lets one give what a participant may give, and take what is said. It
+// subscribes to nothing; but who may not would be told on the channel that the SDK opens,
+// to which ears have no way.
 func puppetGrant(room string, can bridge.Permissions) auth.VideoGrant {
 	g := auth.VideoGrant{RoomJoin: true, Room: room}
-	g.SetCanSubscribe(false)
+	g.SetCanSubscribe(true)
 	g.SetCanPublishData(true)
 	sources := puppetSources(can)
 	g.SetCanPublish(len(sources) > 0)

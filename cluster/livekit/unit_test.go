@@ -182,7 +182,7 @@ func TestToken(t *testing.T) {
 	p := read(identity{
 		id: "c/x", name: "Ann", kind: livekit.ParticipantInfo_BRIDGE, grant: puppetGrant("r", bridge.Listener.Permissions()|bridge.PublishAudio),
 	})
-	if v := p.Video; v.GetCanSubscribe() || !v.GetCanPublish() || !v.GetCanPublishData() || v.Hidden || !slices.Equal(v.CanPublishSources, []string{"microphone"}) {
+	if v := p.Video; !v.GetCanSubscribe() || !v.GetCanPublish() || !v.GetCanPublishData() || v.Hidden || !slices.Equal(v.CanPublishSources, []string{"microphone"}) {
 		t.Errorf("a puppet may %+v", v)
 	}
 	if v := read(identity{id: "c/x", grant: puppetGrant("r", bridge.Listener.Permissions())}).Video; v.GetCanPublish() {

@@ -85,6 +85,9 @@ func TestSpeakers(t *testing.T) {
 		s.times(m, driver.Sight{What: driver.Talks, Who: "Anna"}, 0)
 	}
 	s.times(anna, driver.Sight{What: driver.Talks, Who: "Luc"}, 0)
+	// Who began first is in focus for k3k; when that one is silent, it is the next.
+	s.do("mute", func(ctx context.Context) error { return kim.Mute(ctx, true) })
+	s.saw(kim, driver.Sight{What: driver.Talks, Who: "Lara"})
 }
 
 // TestModeration (recipe 5): moderators of each side mute and remove people of the other,

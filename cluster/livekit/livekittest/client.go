@@ -176,6 +176,16 @@ func (c *Client) SayOld(text string) error {
 	return c.Room.LocalParticipant.PublishDataPacket(lksdk.ChatMessage(time.Now(), text), lksdk.WithDataPublishReliable(true))
 }
 
+// Packet sends a packet as it is to all, also one that no client of LiveKit's would send.
+func (c *Client) Packet(p *livekit.DataPacket) error {
+	return c.Room.LocalParticipant.PublishDataPacket(packet{p}, lksdk.WithDataPublishReliable(true))
+}
+
+// packet implements lksdk.DataPacket.
+type packet struct{ *livekit.DataPacket }
+
+func (p packet) ToProto() *livekit.DataPacket { return p.DataPacket }
+
 // Data sends data of a topic to all, or to the identities that are named.
 func (c *Client) Data(topic string, payload []byte, to ...string) error {
 	return c.Room.LocalParticipant.PublishDataPacket(&lksdk.UserDataPacket{Topic: topic, Payload: payload},
