@@ -37,7 +37,7 @@ const settled = 30 * time.Second
 func (l *load) build(ctx context.Context, s Scenario) error {
 	ctx, cancel := context.WithTimeout(ctx, settled+time.Duration(max(s.Rooms, 1)*(s.Publishers+s.Subscribers))*4*time.Second)
 	defer cancel()
-	watcher := mediatest.NewClient(mediatest.Config{FPS: 1, Bitrate: 8000})
+	watcher := mediatest.NewClient(mediatest.Config{FPS: 1, Bitrate: 8000, Arrivals: true})
 	l.clients = append(l.clients, watcher)
 	for i := range max(s.Rooms, 1) {
 		if err := l.room(ctx, s, i, watcher); err != nil {

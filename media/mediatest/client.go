@@ -23,6 +23,9 @@ type Config struct {
 	Follow bool
 	// FPS is the camera's frame rate, default 15: many sides share the processors of a test.
 	FPS int
+	// Arrivals counts delays until the kernel had a frame, and not until it was read. On
+	// Linux; elsewhere it changes nothing.
+	Arrivals bool
 	// Level is the loudness of the microphone in -dBov, default 30.
 	Level uint8
 	// NoCandidates leaves candidates out of every description, as the clients of

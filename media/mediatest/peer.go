@@ -16,6 +16,7 @@ import (
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/pion/sdp/v3"
+	"github.com/pion/transport/v4/stdnet"
 	"github.com/pion/webrtc/v4"
 )
 
@@ -28,6 +29,8 @@ type Peer struct {
 
 	turn   sync.Mutex // one negotiation at a time
 	closed bool       // none any more; under turn
+
+	came *arrivals // nil: delays end when packets are read
 
 	mu        sync.Mutex
 	changed   chan struct{} // closed and replaced at every change
@@ -43,7 +46,11 @@ type Peer struct {
 
 // Peer makes a PeerConnection.
 func (c *Client) Peer() (*Peer, error) {
-	api, err := c.api()
+	var came *arrivals
+	if c.cfg.Arrivals {
+		came = new(arrivals)
+	}
+	api, err := c.api(came)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +63,7 @@ func (c *Client) Peer() (*Peer, error) {
 		return nil, err
 	}
 	p := &Peer{
-		c: c, pc: pc, changed: make(chan struct{}), stats: map[string]Stats{},
+		c: c, pc: pc, came: came, changed: make(chan struct{}), stats: map[string]Stats{},
 		channels: map[string]*webrtc.DataChannel{}, open: map[string]bool{},
 	}
 	pc.OnTrack(p.receive)
@@ -74,7 +81,7 @@ func (c *Client) Peer() (*Peer, error) {
 	return p, nil
 }
 
-func (c *Client) api() (*webrtc.API, error) {
+func (c *Client) api(came *arrivals) (*webrtc.API, error) {
 	m, r := &webrtc.MediaEngine{}, &interceptor.Registry{}
 	if err := m.RegisterDefaultCodecs(); err != nil {
 		return nil, err
@@ -105,6 +112,13 @@ func (c *Client) api() (*webrtc.API, error) {
 	m.RegisterFeedback(webrtc.RTCPFeedback{Type: "nack"}, webrtc.RTPCodecTypeAudio) // see silentNACK
 	s := webrtc.SettingEngine{LoggerFactory: quiet}
 	s.SetSRTPReplayProtectionWindow(1024) // as browsers
+	if came != nil {
+		plain, err := stdnet.NewNet()
+		if err != nil {
+			return nil, err
+		}
+		s.SetNet(stamped{plain, came})
+	}
 	if c.cfg.SRTP != 0 {
 		s.SetSRTPProtectionProfiles(c.cfg.SRTP)
 	}
@@ -282,7 +296,7 @@ func (p *Peer) receive(t *webrtc.TrackRemote, r *webrtc.RTPReceiver) {
 		if packet.Unmarshal(append([]byte(nil), buf[:n]...)) != nil {
 			continue
 		}
-		in.Push(packet, time.Now())
+		in.Push(packet, p.came.of(packet.SSRC, packet.SequenceNumber))
 		p.update(func() {
 			p.stats[in.stats.Stream+"/"+in.stats.Kind] = in.stats
 			if in.delay > 0 && len(p.delays) < maxDelays {
