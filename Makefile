@@ -15,13 +15,11 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 # Those with much real media have the machine for themselves. Five browsers leave a
 # server with the race detector too little of a small one.
 HEAVY   := /e2e|/cmd/bench$$|/cmd/dragoman$$|/cmd/serve$$|/cluster/relay$$|/cluster/livekit|/media$$
-# "make test-federation" has those with whole nodes and LiveKit's clients, which are not
-# steady yet.
-REAL    := $(shell $(GO) list ./... 2>/dev/null | grep -E '$(HEAVY)' | grep -v -e /e2e/browser -e /e2e/livekit)
+REAL    := $(shell $(GO) list ./... 2>/dev/null | grep -E '$(HEAVY)' | grep -v /e2e/browser)
 UNIT    := $(shell $(GO) list ./... 2>/dev/null | grep -vE '$(HEAVY)')
-FAST    := $(shell $(GO) list ./... 2>/dev/null | grep -v -e /e2e/browser -e /e2e/livekit)
+FAST    := $(shell $(GO) list ./... 2>/dev/null | grep -v /e2e/browser)
 
-.PHONY: run cluster build test test-fast test-federation bench profile lint fmt fuzz demo chromium npm postgresql iproute2 clean help
+.PHONY: run cluster build test test-fast bench profile lint fmt fuzz demo chromium npm postgresql iproute2 clean help
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -36,15 +34,11 @@ build: ## build bin/dragoman
 	@mkdir -p bin
 	$(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o $(BIN) ./cmd/dragoman
 
-test: chromium postgresql iproute2 $(LIVEKIT) ## everything that must hold, with the race detector, a real browser, PostgreSQL and LiveKit
+test: chromium postgresql iproute2 $(LIVEKIT) $(LIVEKIT_JS) ## everything that must hold, with the race detector, a real browser, PostgreSQL and LiveKit
 	$(GO) vet ./...
 	$(GO) test -race -timeout 45m $(UNIT)
 	$(GO) test -race -timeout 45m -p 1 $(REAL)
-	$(GO) test -timeout 45m -skip LiveKit ./e2e/browser
-
-test-federation: chromium $(LIVEKIT) $(LIVEKIT_JS) ## whole nodes and LiveKit's own clients, one of them in a browser
-	$(GO) test -race -timeout 45m ./e2e/livekit
-	$(GO) test -timeout 45m -run LiveKit ./e2e/browser
+	$(GO) test -timeout 45m ./e2e/browser
 
 test-fast: postgresql iproute2 $(LIVEKIT) ## the same without the browser
 	$(GO) test -race -timeout 30m $(FAST)
