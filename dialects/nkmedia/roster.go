@@ -35,6 +35,20 @@ type member struct {
 // have. Who listens to it has what it had at first, and has to begin anew.
 func (m member) more(was member) bool { return m.tracks.and(was.tracks) != m.tracks }
 
+// anew reports whether a member that the client knows is over, or is to be, and begins
+// anew in a moment; late says that this is over.
+func (m member) anew(was member, late bool) bool {
+	if was.over {
+		return !late
+	}
+	return m.more(was)
+}
+
+// same reports whether the client knows all of a member.
+func (m member) same(was member) bool {
+	return !was.over && was.peer == m.peer && (m.nameless || !was.nameless)
+}
+
 // doc is a member on the wire.
 func (m member) doc() object {
 	d := object{"role": m.role, "user_id": m.user}

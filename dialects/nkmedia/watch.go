@@ -288,23 +288,19 @@ func (w *watch) begun(want, told []member, late bool) (kept []member, wait time.
 		switch {
 		case i < 0 && m.soon && !late:
 			wait = settleTime
-			continue
-		case i >= 0 && told[i].over && !late:
-			kept, wait = append(kept, told[i]), max(wait, partTime)
-			continue
-		case i >= 0 && m.more(told[i]) && !told[i].over: // when those who listen have been told that this is over
-			if err := w.tell("stopped_member", told[i].body()); err != nil {
-				return nil, 0, err
+		case i >= 0 && m.anew(told[i], late): // when those who listen have been told that this is over
+			if !told[i].over {
+				err = w.tell("stopped_member", told[i].body())
 			}
 			m.over = true // a client that asks meanwhile learns of it all the same
 			kept, wait = append(kept, m), max(wait, partTime)
-			continue
-		case i >= 0 && !told[i].over && told[i].peer == m.peer && (m.nameless || !told[i].nameless):
+		case i >= 0 && m.same(told[i]):
 			kept = append(kept, told[i])
-			continue
+		default: // or it listens to another publisher now, or has got a name
+			kept = append(kept, m)
+			err = w.tell("started_member", m.body())
 		}
-		kept = append(kept, m) // or it listens to another publisher now, or has got a name
-		if err := w.tell("started_member", m.body()); err != nil {
+		if err != nil {
 			return nil, 0, err
 		}
 	}
