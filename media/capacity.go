@@ -35,6 +35,9 @@ func (f *feedback) history(begin bool) *estimate.History {
 func (f *feedback) probe(now int64) {
 	f.capacity.Lock()
 	n := f.capacity.guess.Padding(time.Duration(now))
+	if f.capacity.guess.Probing(time.Duration(now)) {
+		f.due.Mark()
+	}
 	f.capacity.Unlock()
 	for _, o := range *f.outs.Load() {
 		if n <= 0 {
@@ -118,6 +121,7 @@ func (p *peer) allocate(now int64) {
 		f.capacity.Lock()
 		f.capacity.guess.Probe(time.Duration(now), want)
 		f.capacity.Unlock()
+		f.due.Mark()
 	}
 	for _, o := range outs {
 		o.down.SetPace(rate, int64(tick))

@@ -9,6 +9,7 @@ import (
 	"github.com/pion/rtcp"
 
 	"dragoman/media/estimate"
+	"dragoman/media/forward"
 )
 
 // feedback is the RTCP of a peer: what the client says of what it gets, and what
@@ -18,6 +19,7 @@ type feedback struct {
 	ins  atomic.Pointer[[]*incoming]
 	outs atomic.Pointer[[]*outgoing]
 
+	due                 forward.Due
 	hurry               atomic.Bool // what may come is to be said at the next tick
 	packetsIn, bytesIn  atomic.Uint64
 	malformed, unrouted atomic.Uint64

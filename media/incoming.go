@@ -170,7 +170,7 @@ func (in *incoming) layer(r *route, rid string, ssrc uint32, format int, now int
 	}
 	f := &formats[format]
 	s := &stream{Layer: in.source.Add(forward.Spec{
-		RID: rid, Codec: f.codec, Format: format, Rate: f.rate, SSRC: ssrc, Repair: r.nack[format],
+		RID: rid, Codec: f.codec, Format: format, Rate: f.rate, SSRC: ssrc, Repair: r.nack[format], Due: &in.p.feedback.due,
 	})}
 	list = slices.Clone(list)
 	if i >= 0 {

@@ -181,6 +181,7 @@ func (p *peer) Limit(bps int) error {
 	return p.do(func() error {
 		p.most.Store(int64(max(0, bps)))
 		p.feedback.hurry.Store(true)
+		p.feedback.due.Mark()
 		return nil
 	})
 }

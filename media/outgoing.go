@@ -37,7 +37,7 @@ func newOutgoing(p *peer, kind webrtc.RTPCodecType, s *send) *outgoing {
 // begin makes the stream with the SSRCs that Pion has chosen, for packets and for
 // retransmissions, of which there may be none.
 func (o *outgoing) begin(ssrc, repair uint32) {
-	cfg := forward.DownConfig{SSRC: ssrc, Rate: 48000, Sound: o.kind == audio, Writer: &o.writer, Exact: o.p.far()}
+	cfg := forward.DownConfig{SSRC: ssrc, Rate: 48000, Sound: o.kind == audio, Writer: &o.writer, Exact: o.p.far(), Due: &o.p.feedback.due}
 	if o.kind == video {
 		cfg.Rate, cfg.Repair, o.repair = 90000, repair, repair
 		if o.p.cfg.Placeholder {

@@ -10,16 +10,19 @@ import (
 // often.
 const (
 	tick        = 20 * time.Millisecond
-	everyFifth  = 5   // 100 ms: transport-wide feedback, silence, placeholders
+	everyFifth  = 5   // 100 ms: transport-wide feedback, silence, placeholders, and what nothing is due of
 	everyTenth  = 10  // 200 ms: layers
 	everySecond = 50  // receiver reports and bitrates
 	everyOther  = 100 // sender reports
 )
 
-// tick walks what is due for a peer.
+// tick walks what is due for a peer. Others have their turn less often.
 func (f *feedback) tick(now int64) {
 	f.ticks++
 	n := f.ticks
+	if !f.due.Take() && n%everyFifth != 0 {
+		return
+	}
 	f.p.hurry(now)
 	if !f.p.connected.Load() {
 		return

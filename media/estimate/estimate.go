@@ -139,6 +139,9 @@ func (b *Bandwidth) Probe(now time.Duration, bps int) {
 // 20 ms, and costs nothing while there is no probe.
 func (b *Bandwidth) Padding(now time.Duration) int { return b.probe.padding(now) }
 
+// Probing reports whether there is a probe that Padding may have more for.
+func (b *Bandwidth) Probing(now time.Duration) bool { return b.probe.goal > 0 && now < b.probe.until }
+
 func (b *Bandwidth) loss(now time.Duration, part float64) {
 	switch {
 	case part > lossy:

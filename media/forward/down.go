@@ -20,6 +20,7 @@ type Formats [MaxFormats]uint8
 // own, whatever layers and sources it is made of.
 type Down struct {
 	waiting atomic.Bool // Tick has something to do
+	soon    *Due
 
 	// Guards what follows, but for what never changes. It is contended only while feedback
 	// is answered. What each packet looks at comes first, so that it is in few lines of the
@@ -108,13 +109,14 @@ type DownConfig struct {
 	Writer Writer
 	Blank  []byte // frame to show while there is no picture; nil: none
 	Exact  bool   // sends the layer that it is aimed at, and never another one
+	Due    *Due   // marked when Tick has something to do
 }
 
 // NewDown makes a subscription, which sends nothing until it is added to a
 // track and live.
 func NewDown(cfg DownConfig) *Down {
 	d := &Down{
-		ssrc: cfg.SSRC, rate: int64(cfg.Rate), sound: cfg.Sound, exact: cfg.Exact, writer: cfg.Writer,
+		ssrc: cfg.SSRC, rate: int64(cfg.Rate), sound: cfg.Sound, exact: cfg.Exact, writer: cfg.Writer, soon: cfg.Due,
 		credit: maxCredit, repair: cfg.Repair, repairSeq: uint16(rand.N(1 << 15)), blank: blanker{frame: cfg.Blank},
 	}
 	d.lastOut = 1<<32 | uint64(rand.N(1<<15))

@@ -14,6 +14,7 @@ type Spec struct {
 	Rate   int // of the RTP clock, in Hz
 	SSRC   uint32
 	Repair bool // the sender repeats what NACKs ask for
+	Due    *Due // marked when Tick has something to do
 }
 
 // Arrival is what a connection knows of a packet beside what is in it.
@@ -196,12 +197,16 @@ func (l *Layer) follow(seq uint64, h *Header, a Arrival, newest bool) {
 		if seq < l.counts.first { // the beginning came out of order
 			if l.Repair {
 				l.missing.add(seq+1, l.counts.first, a.At)
+				l.Due.Mark()
 			}
 			l.counts.first = seq
 		}
 		return
-	case seq > l.high+1 && l.Repair && !l.missing.add(l.high+1, seq, a.At):
-		l.wanted.Store(true)
+	case seq > l.high+1 && l.Repair:
+		if !l.missing.add(l.high+1, seq, a.At) {
+			l.wanted.Store(true)
+		}
+		l.Due.Mark()
 	}
 	l.high = seq
 	l.line.packet(h.TS, a.At)
@@ -216,6 +221,9 @@ func (l *Layer) WantKey(now int64) {
 	}
 	l.wanted.Store(true)
 	l.askKey(now)
+	if l.wanted.Load() {
+		l.Due.Mark()
+	}
 }
 
 // askKey sends a wish that is due.
@@ -241,11 +249,15 @@ func (l *Layer) Tick(now int64, nack []uint16) []uint16 {
 	nack, lost := l.missing.due(now, oldest, nack)
 	l.counts.nacked += uint64(len(nack) - before)
 	l.counts.lost += uint64(lost)
+	more := l.missing.n > 0
 	l.mu.Unlock()
 	if lost > 0 && l.Codec != Sound {
 		l.wanted.Store(true)
 	}
 	l.askKey(now)
+	if more || l.wanted.Load() {
+		l.Due.Mark()
+	}
 	return nack
 }
 

@@ -68,14 +68,20 @@ func (d *Down) Tick(now int64) {
 	}
 	d.pace.queue = append(queue[:0], queue[done:]...)
 	if len(d.pace.queue) > 0 {
-		d.waiting.Store(true)
+		d.wait()
 	}
+}
+
+// wait has Tick go on.
+func (d *Down) wait() {
+	d.waiting.Store(true)
+	d.soon.Mark()
 }
 
 // spend takes a packet off what may be sent until the next tick.
 func (d *Down) spend() {
 	d.pace.spent++
-	d.waiting.Store(true)
+	d.wait()
 }
 
 // catchUp begins a new subscription with what the layer remembers, if that
@@ -120,7 +126,7 @@ func (d *Down) advance() {
 	}
 	for ; d.chase <= high; d.chase++ {
 		if d.pace.left() <= 0 {
-			d.waiting.Store(true)
+			d.wait()
 			return
 		}
 		if l.fetch(d.chase, &p, room[:]) { // what is missing may come yet

@@ -46,7 +46,8 @@ func TestBeginningIsPaced(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			track, l := longStart(100)
 			r := &sent{}
-			d := NewDown(DownConfig{SSRC: 0xf00d, Rate: 90000, Writer: r})
+			var due Due
+			d := NewDown(DownConfig{SSRC: 0xf00d, Rate: 90000, Writer: r, Due: &due})
 			f := d.formats
 			f[4] = 100
 			d.SetFormats(f)
@@ -63,12 +64,16 @@ func TestBeginningIsPaced(t *testing.T) {
 				if follows(t, r, min(tick*tt.each, total)); tick > 100 {
 					t.Fatal("it never ends")
 				}
+				if !due.Take() {
+					t.Fatal("nothing is due")
+				}
 				d.Tick(200 + int64(tick))
 			}
 			follows(t, r, total)
 			more(l, total) // from here on everything comes at once
 			follows(t, r, total+1)
-			if d.Tick(1000); d.waiting.Load() {
+			due.Take()
+			if d.Tick(1000); d.waiting.Load() || due.Take() {
 				t.Error("something waits")
 			}
 			follows(t, r, total+1)
