@@ -72,7 +72,7 @@ type Result struct {
 	Frames      int           // whole frames that arrived
 	Damaged     int           // frames that did not, or not whole
 	Lost        int           // packets that never arrived
-	Median      time.Duration // from camera to subscriber, whole frames
+	Median      time.Duration // from camera until the subscriber's kernel has it (Linux; else until it is read), whole frames
 	Worst       time.Duration // 99th percentile of that
 	Join        time.Duration // median, from asking to the first whole frame; 0: not measured
 }
