@@ -233,7 +233,7 @@ func (s *speaker) confInfo(ctx context.Context, q *request) (any, error) {
 	err = s.visiting(ctx, room, func(x *bridge.Session) error {
 		data = confOf(x.At.Room).created()
 		members, publishers, listeners := object{}, object{}, object{}
-		for _, m := range newRoster(x.At).all() {
+		for _, m := range s.listed(room, newRoster(x.At)) {
 			s.remember(m.id, room)
 			members[m.id] = m.doc()
 			if m.role == publisher {

@@ -29,6 +29,7 @@ type member struct {
 	nameless             bool                 // user is made up
 	tracks               kinds                // of foreign publishers
 	over                 bool                 // the client was told that it is over, and is told anew in a moment
+	listed               bool                 // the client has found it in a list, and has not been told
 }
 
 // more reports whether somebody else's stream has got sound or picture that it did not
@@ -202,16 +203,6 @@ func userOf(p bridge.Participant) string {
 
 // memberID is the id of a stream as a session, unless its client has chosen one.
 func memberID(id bridge.PublicationID) string { return "session-" + id.String() }
-
-// all returns all members. Who has no name yet is told of in a moment.
-func (r *roster) all() (all []member) {
-	for _, p := range r.people {
-		if !p.unsaid() {
-			all = append(all, p.members()...)
-		}
-	}
-	return all
-}
 
 // member returns one by its id, and whose it is.
 func (r *roster) member(id string) (member, *person) {

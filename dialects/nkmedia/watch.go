@@ -280,21 +280,45 @@ func (w *watch) review(ctx context.Context, p *person, late bool) error {
 	return nil
 }
 
+// listed returns all members for a list that a client has asked for. Who has no name yet
+// is told of in a moment. What is listed is to be told to be over, when it is, even if it
+// never was told to have begun.
+func (s *speaker) listed(room bridge.RoomID, r *roster) (all []member) {
+	w := s.watches[room]
+	for _, p := range r.people {
+		if p.unsaid() {
+			continue
+		}
+		for _, m := range p.members() {
+			all = append(all, m)
+			if w != nil && indexOf(w.told[p.ID], m.id) < 0 {
+				m.listed = true
+				w.told[p.ID] = append(w.told[p.ID], m)
+			}
+		}
+	}
+	return all
+}
+
 // begun tells what is new of the members that a participant is to be. It returns those
 // that the client knows of now, and after how long more are to be told; 0: never.
 func (w *watch) begun(want, told []member, late bool) (kept []member, wait time.Duration, err error) {
 	for _, m := range want {
 		i := indexOf(told, m.id)
+		known := i >= 0 && !told[i].listed
 		switch {
-		case i < 0 && m.soon && !late:
+		case !known && m.soon && !late:
 			wait = settleTime
-		case i >= 0 && m.anew(told[i], late): // when those who listen have been told that this is over
+			if i >= 0 {
+				kept = append(kept, told[i])
+			}
+		case known && m.anew(told[i], late): // when those who listen have been told that this is over
 			if !told[i].over {
 				err = w.tell("stopped_member", told[i].body())
 			}
 			m.over = true // a client that asks meanwhile learns of it all the same
 			kept, wait = append(kept, m), max(wait, partTime)
-		case i >= 0 && m.same(told[i]):
+		case known && m.same(told[i]):
 			kept = append(kept, told[i])
 		default: // or it listens to another publisher now, or has got a name
 			kept = append(kept, m)
