@@ -179,10 +179,10 @@ func (p *peer) takeFreed(s *send) {
 	}
 }
 
-// attach makes a line carry a publication. The lock is held.
+// attach makes a line carry a publication, as soon as it can send. The lock is held.
 func (p *peer) attach(l *line, s *send) {
 	l.send = s
-	if s.pub != nil {
+	if l.out != nil && s.pub != nil {
 		l.out.join(s.pub.tracks[trackOf(l.kind)], p.e.now())
 	}
 }

@@ -53,7 +53,7 @@ func (p *peer) planSend(s *send, n *need) {
 		p.lines = append(p.lines, &line{kind: n.kind})
 	}
 	n.line = p.lines[i]
-	p.lines[i].send = s
+	p.attach(p.lines[i], s)
 }
 
 // transceivers gives lines what they lack of Pion's.
@@ -161,7 +161,7 @@ func (p *peer) fit(theirs sdp.Summary) error {
 			continue
 		}
 		if s := p.waiting(l); s != nil {
-			l.send = s
+			p.attach(l, s)
 		}
 	}
 	for _, l := range p.lines {

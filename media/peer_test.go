@@ -61,3 +61,26 @@ func TestMark(t *testing.T) {
 	must(t, c.WaitVideo(ctx, p.id.String(), 5))
 	must(t, c.WaitAudio(ctx, p.id.String()))
 }
+
+// TestClaimedAnew: what is taken off a peer and put on again with more, while an offer waits
+// for its answer, is sent.
+func TestClaimedAnew(t *testing.T) {
+	ctx, e := testContext(t), newEngine(t)
+	p := publish(ctx, t, e, mediatest.Config{}, bridge.PeerOptions{})
+	for name, o := range map[string]bridge.SendOptions{"sound first": {NoVideo: true}, "picture first": {NoAudio: true}} {
+		t.Run(name, func(t *testing.T) {
+			s, c := newSide(t, e, bridge.NewParticipantID(), bridge.PeerOptions{}), newPeer(t, newClient(t, mediatest.Config{}))
+			must(t, s.Send(p.id, o))
+			offer, err := s.Offer(ctx)
+			must(t, err)
+			must(t, s.Drop(p.id))
+			must(t, s.Send(p.id, bridge.SendOptions{}))
+			answer, err := c.Answer(ctx, string(offer))
+			must(t, err)
+			must(t, s.Accept(ctx, bridge.SDP(answer)))
+			serverOffers(ctx, t, s, c)
+			must(t, c.WaitAudio(ctx, p.id.String()))
+			must(t, c.WaitVideo(ctx, p.id.String(), 5))
+		})
+	}
+}
