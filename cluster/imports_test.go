@@ -19,9 +19,10 @@ func TestImports(t *testing.T) {
 		root + "/relay": {[]string{"dragoman/bridge", root + "/link", "dragoman/media", "dragoman/media/forward"}, "relays join the media engines of nodes; they know no dialect, and of the cluster what they say themselves"},
 		root + "/livekit": {[]string{
 			"dragoman/bridge", "dragoman/media", "dragoman/media/forward", "github.com/google/uuid", "github.com/livekit/protocol",
-			"github.com/livekit/server-sdk-go/v2", "github.com/pion", "go.uber.org/zap", "github.com/twitchtv/twirp", "google.golang.org/protobuf",
+			"github.com/livekit/server-sdk-go/v2", "github.com/pion", root + "/livekit/quiet", "github.com/twitchtv/twirp", "google.golang.org/protobuf",
 		}, "a federation joins rooms and media with LiveKit; it knows no dialect and no node but its own"},
-		root + "/livekit/livekittest": {[]string{"github.com/livekit/protocol", "github.com/livekit/server-sdk-go/v2", "github.com/pion", "go.uber.org/zap", "dragoman/media/mediatest"}, "tests start a server with it, and join it as LiveKit's own clients do"},
+		root + "/livekit/quiet":       {[]string{"github.com/livekit/protocol", "github.com/livekit/server-sdk-go/v2", "go.uber.org/zap"}, "it keeps the SDK silent, and does nothing else"},
+		root + "/livekit/livekittest": {[]string{"github.com/livekit/protocol", "github.com/livekit/server-sdk-go/v2", "github.com/pion", root + "/livekit/quiet", "dragoman/media/mediatest"}, "tests start a server with it, and join it as LiveKit's own clients do"},
 		root + "/clustertest":         {[]string{"dragoman/bridge", root, root + "/link", "github.com/hashicorp/memberlist"}, "tests of dialects use it, so it may drag in nothing but the cluster"},
 	}
 	seen := 0

@@ -56,7 +56,8 @@ func (f made) NewInterceptor(string) (interceptor.Interceptor, error) {
 //
 // The SDK holds a lock while it makes a connection and sets its handlers, which
 // GetSubscriberPeerConnection takes. So ours comes after its own; and it comes before there
-// are channels, for which the connection has to be negotiated and to be up.
+// are channels, for which the connection has to be negotiated and to be up. The goroutine
+// waits for that lock, and for nothing else.
 func (f *feed) listen(room *lksdk.Room) lksdk.ConnectOption {
 	return lksdk.WithInterceptors([]interceptor.Factory{made(func() {
 		go func() {
@@ -129,10 +130,11 @@ func (e *ears) begin(h *livekit.DataStream_Header, from string, now time.Time) {
 
 // more adds to a stream, which must not become too long.
 func (e *ears) more(c *livekit.DataStream_Chunk, from string) {
-	s := e.find(c.GetStreamId(), from)
-	if s == nil {
+	i := e.index(c.GetStreamId(), from)
+	if i < 0 {
 		return
 	}
+	s := e.open[i]
 	if len(s.text)+len(c.GetContent()) > bridge.MaxText {
 		e.take(s.id, from)
 		e.f.count.dropped.Add(1)
@@ -145,15 +147,7 @@ func (e *ears) index(id, from string) int {
 	return slices.IndexFunc(e.open, func(s *stream) bool { return s.id == id && s.from == from })
 }
 
-// find returns an open stream of somebody's; nil: there is none of that id.
-func (e *ears) find(id, from string) *stream {
-	if i := e.index(id, from); i >= 0 {
-		return e.open[i]
-	}
-	return nil
-}
-
-// take is find, and forgets it.
+// take returns an open stream of somebody's, and forgets it; nil: there is none of that id.
 func (e *ears) take(id, from string) *stream {
 	i := e.index(id, from)
 	if i < 0 {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"dragoman/bridge"
+	"dragoman/cluster/livekit/quiet"
 	"dragoman/media"
 )
 
@@ -31,10 +32,6 @@ const (
 	scanTime  = time.Second
 	scanPause = 20 * time.Millisecond
 )
-
-// quiet has LiveKit's SDK log nothing: it would log tokens, and to standard error. It has
-// one logger for the whole process.
-var quiet = sync.OnceFunc(Quiet)
 
 // Federation joins rooms with rooms of LiveKit servers.
 type Federation struct {
@@ -80,7 +77,7 @@ func Start(cfg Config) (*Federation, error) {
 		f.servers = append(f.servers, newServer(s, &f.count, f.log))
 	}
 	if len(f.servers) > 0 {
-		quiet()
+		quiet.SDK()
 	}
 	f.ctx, f.stop = context.WithCancel(context.Background())
 	if len(f.servers) > 0 {

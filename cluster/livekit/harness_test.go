@@ -17,10 +17,11 @@ import (
 	"dragoman/bridge"
 	"dragoman/cluster/livekit"
 	"dragoman/cluster/livekit/livekittest"
+	"dragoman/cluster/livekit/quiet"
 )
 
 func TestMain(m *testing.M) {
-	livekit.Quiet()
+	quiet.SDK()
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		http.DefaultTransport.(*http.Transport).CloseIdleConnections() //nolint:forcetypeassert // it is one
 		settle := time.NewTimer(300 * time.Millisecond)                // what the SDK ends by itself

@@ -17,6 +17,7 @@ import (
 
 	"dragoman/bridge"
 	"dragoman/cluster/livekit/livekittest"
+	"dragoman/cluster/livekit/quiet"
 	"dragoman/media"
 	"dragoman/media/mediatest"
 )
@@ -152,7 +153,7 @@ func dial(ctx context.Context, s *livekittest.Server, id string, grant auth.Vide
 	room := lksdk.NewRoom(cb)
 	return room, room.JoinWithContextAndToken(ctx, s.URL(), string(token),
 		lksdk.WithAutoSubscribe(false), lksdk.WithDisableRegionDiscovery(), lksdk.WithConnectTimeout(5*time.Second),
-		lksdk.WithRetransmitBufferSize(256), lksdk.WithLogger(silent()))
+		lksdk.WithRetransmitBufferSize(256), lksdk.WithLogger(quiet.Logger()))
 }
 
 // stand is tracks with a room for them.

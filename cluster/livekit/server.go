@@ -16,6 +16,7 @@ import (
 	lksdk "github.com/livekit/server-sdk-go/v2"
 
 	"dragoman/bridge"
+	"dragoman/cluster/livekit/quiet"
 )
 
 // The times of connections (federation-and-cluster.md 6.2, 6.7).
@@ -113,10 +114,10 @@ func (s *server) dial(ctx context.Context, who identity, cb *lksdk.RoomCallback,
 		return nil, err
 	}
 	room := lksdk.NewRoom(cb)
-	room.SetLogger(silent()) // it would log tokens
+	room.SetLogger(quiet.Logger()) // it would log tokens
 	options := []lksdk.ConnectOption{
 		lksdk.WithAutoSubscribe(false), lksdk.WithDisableRegionDiscovery(), lksdk.WithConnectTimeout(connectTime),
-		lksdk.WithRetransmitBufferSize(retransmit), lksdk.WithLogger(silent()),
+		lksdk.WithRetransmitBufferSize(retransmit), lksdk.WithLogger(quiet.Logger()),
 	}
 	if listen != nil {
 		options = append(options, listen(room), lksdk.WithIncludeDefaultInterceptors(true))

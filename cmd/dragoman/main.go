@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"dragoman/cluster/livekit"
+	"dragoman/cluster/livekit/quiet"
 	"dragoman/cmd/bench"
 	"dragoman/cmd/ctl"
 	"dragoman/config"
@@ -23,7 +23,7 @@ import (
 var version = "unknown"
 
 func main() {
-	livekit.Quiet() // what there is to say is in our own log
+	quiet.SDK() // what there is to say is in our own log
 	// The engine that is measured is this program once more.
 	if ran, err := bench.Engine(); ran {
 		if err != nil {

@@ -25,7 +25,7 @@ import (
 	"github.com/gorilla/websocket"
 	"go.uber.org/goleak"
 
-	"dragoman/cluster/livekit"
+	"dragoman/cluster/livekit/quiet"
 	"dragoman/config"
 	"dragoman/dialects/ahoy/client"
 	"dragoman/dialects/all"
@@ -34,7 +34,7 @@ import (
 // TestMain allows what gossip of a node that has left ends with: the last probe of a
 // member, which waits for its answer for up to a second.
 func TestMain(m *testing.M) {
-	livekit.Quiet()
+	quiet.SDK()
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/hashicorp/memberlist.(*Memberlist).probeNode"))
 }
 

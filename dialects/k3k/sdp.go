@@ -105,14 +105,14 @@ func layer(p bridge.Publication, substream int) bridge.LayerWish {
 // bestSubstream is the number of the best layer.
 const bestSubstream = 2
 
-// mids returns the names of the m-lines (RFC 9143), without those that have none.
-func mids(d bridge.SDP) (all []string) {
+// firstMid returns the name of the first m-line that has one (RFC 9143); empty: none has.
+func firstMid(d bridge.SDP) string {
 	for _, s := range sections(d)[1:] {
 		for _, line := range s.lines {
 			if mid, ok := strings.CutPrefix(line, "a=mid:"); ok {
-				all = append(all, mid)
+				return mid
 			}
 		}
 	}
-	return all
+	return ""
 }

@@ -3,8 +3,8 @@ package k3k
 import (
 	"context"
 	"errors"
-	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"dragoman/bridge"
@@ -17,10 +17,10 @@ type subscription struct {
 	key      key
 	pub      bridge.PublicationID
 	peer     bridge.Peer
-	mids     []string // of the offer
-	kinds    kinds    // offered
-	audio    bool     // asked for sound only
-	offering bool     // the offer is not answered yet
+	mark     string // what the mids of the offer begin with
+	kinds    kinds  // offered
+	audio    bool   // asked for sound only
+	offering bool   // the offer is not answered yet
 	up       bool
 	paused   bool
 	sub      int    // the wished substream
@@ -129,8 +129,8 @@ func (s *subscription) open(ctx context.Context) (bridge.SDP, error) {
 	ctx, cancel := context.WithTimeout(ctx, offerTime)
 	defer cancel()
 	s.t.offers++
-	mark := "s" + strconv.FormatUint(uint64(s.t.offers), 36) + "-"
-	peer, err := s.t.connect(ctx, s, bridge.PeerOptions{Codecs: codecs(), Mark: mark})
+	s.mark = "s" + strconv.FormatUint(uint64(s.t.offers), 36) + "-"
+	peer, err := s.t.connect(ctx, s, bridge.PeerOptions{Codecs: codecs(), Mark: s.mark})
 	if err != nil {
 		return "", err
 	}
@@ -143,7 +143,6 @@ func (s *subscription) open(ctx context.Context) (bridge.SDP, error) {
 	if err != nil {
 		s.t.disconnect(peer)
 	}
-	s.mids = mids(offer)
 	return offer, err
 }
 
@@ -155,7 +154,7 @@ func codecs() []string { return []string{"opus", "VP8"} }
 // nothing: the client has been asked meanwhile, and answers that, too. By ids alone the
 // two cannot be told apart.
 func (s *subscription) answered(ctx context.Context, answer bridge.SDP) error {
-	if m := mids(answer); len(m) > 0 && len(s.mids) > 0 && !slices.Contains(s.mids, m[0]) {
+	if mid := firstMid(answer); mid != "" && !strings.HasPrefix(mid, s.mark) {
 		s.t.s.c.Log.Info("answer to an offer that is over", "peer", s.peer.ID())
 		return nil
 	}

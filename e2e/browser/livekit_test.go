@@ -16,6 +16,7 @@ import (
 	"dragoman/bridge"
 	"dragoman/cluster/livekit"
 	"dragoman/cluster/livekit/livekittest"
+	"dragoman/cluster/livekit/quiet"
 	"dragoman/config"
 	"dragoman/e2e/node"
 	"dragoman/media/mediatest"
@@ -186,7 +187,7 @@ func (f foreigner) enters(lk *livekittest.Server, room string) *livekittest.Clie
 // TestLiveKitAlone: the page and the SDK meet at LiveKit itself: what they tell is what
 // there is.
 func TestLiveKitAlone(t *testing.T) {
-	livekittest.Quiet()
+	quiet.SDK()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	lk, lara := livekittest.Start(t, livekittest.Options{}), come(t, serve(t), "Lara")
@@ -230,7 +231,7 @@ func TestLiveKitAlone(t *testing.T) {
 // and one by LiveKit's own SDK meet in one room: all decode and hear all, read all, see
 // screens, and see who mutes and who leaves.
 func TestLiveKit(t *testing.T) {
-	livekittest.Quiet()
+	quiet.SDK()
 	lk := livekittest.Start(t, livekittest.Options{})
 	n := node.Start(t, node.Options{Config: func(c *config.Config) {
 		p := livekit.DefaultSettings()

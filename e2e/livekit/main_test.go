@@ -4,10 +4,10 @@ import (
 	"os"
 	"testing"
 
-	"dragoman/cluster/livekit/livekittest"
+	"dragoman/cluster/livekit/quiet"
 )
 
 func TestMain(m *testing.M) {
-	livekittest.Quiet()
+	quiet.SDK()
 	os.Exit(m.Run())
 }

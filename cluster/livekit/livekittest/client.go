@@ -12,11 +12,10 @@ import (
 
 	"github.com/livekit/protocol/auth"
 	"github.com/livekit/protocol/livekit"
-	"github.com/livekit/protocol/logger"
 	lksdk "github.com/livekit/server-sdk-go/v2"
 	"github.com/pion/interceptor"
-	"go.uber.org/zap"
 
+	"dragoman/cluster/livekit/quiet"
 	"dragoman/media/mediatest"
 )
 
@@ -110,7 +109,7 @@ func (s *Server) Dial(ctx context.Context, room, identity string, o JoinOptions)
 	}
 	options := []lksdk.ConnectOption{
 		lksdk.WithAutoSubscribe(!o.Manual), lksdk.WithDisableRegionDiscovery(), lksdk.WithConnectTimeout(5 * time.Second),
-		lksdk.WithLogger(silent()),
+		lksdk.WithLogger(quiet.Logger()),
 		lksdk.WithInterceptors([]interceptor.Factory{c.sent}), lksdk.WithIncludeDefaultInterceptors(true),
 	}
 	if reachable() {
@@ -261,18 +260,4 @@ func (c *Client) WaitNamed(ctx context.Context, name string) (identity string, e
 		return len(all) > 0
 	})
 	return identity, err
-}
-
-// Quiet lets the SDK and what is below it log nothing in this process. It is called before
-// anything of it runs.
-func Quiet() { lksdk.SetLogger(silent()) }
-
-// silent returns a logger that does not even have put into words what it is not to log:
-// for the one that the SDK has for this, Pion's objects are printed while they change.
-func silent() logger.Logger {
-	l, err := logger.FromZapLogger(zap.NewNop(), &logger.Config{Level: "fatal"})
-	if err != nil { // the level is one
-		return logger.GetDiscardLogger()
-	}
-	return l
 }

@@ -3,9 +3,11 @@ package livekittest
 import (
 	"os"
 	"testing"
+
+	"dragoman/cluster/livekit/quiet"
 )
 
 func TestMain(m *testing.M) {
-	Quiet()
+	quiet.SDK()
 	os.Exit(m.Run())
 }
