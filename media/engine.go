@@ -11,7 +11,6 @@ import (
 	"maps"
 	"net"
 	"net/netip"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -123,7 +122,7 @@ func (e *Engine) listen() (err error) {
 func (e *Engine) listenUDP(logger logging.LeveledLogger) (err error) {
 	if e.cfg.Engine != "portable" {
 		e.port, err = port.Open(port.Config{
-			Addr: e.cfg.UDP, Loops: runtime.GOMAXPROCS(0), Buffer: socketBuffer, Loopback: e.cfg.Loopback, Now: e.now, Log: e.log,
+			Addr: e.cfg.UDP, Loops: loops(), Buffer: socketBuffer, Loopback: e.cfg.Loopback, Now: e.now, Log: e.log,
 		})
 		if !errors.Is(err, errors.ErrUnsupported) {
 			return err

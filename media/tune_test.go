@@ -1,14 +1,18 @@
 package media
 
 import (
+	"runtime"
 	"runtime/debug"
 	"testing"
 )
 
 func TestTune(t *testing.T) {
 	const before = 123
-	was := debug.SetGCPercent(before)
-	t.Cleanup(func() { debug.SetGCPercent(was) })
+	was, threads := debug.SetGCPercent(before), runtime.GOMAXPROCS(0)
+	t.Cleanup(func() {
+		debug.SetGCPercent(was)
+		runtime.GOMAXPROCS(threads)
+	})
 	for _, tt := range []struct {
 		variable      string
 		percent, want int
@@ -21,5 +25,13 @@ func TestTune(t *testing.T) {
 		if got := debug.SetGCPercent(before); got != tt.want {
 			t.Errorf("GOGC %q, %d: %d, want %d", tt.variable, tt.percent, got, tt.want)
 		}
+	}
+	// However often it is called, there is a thread for each processor beside the loops.
+	want := processors
+	if runtime.GOOS == "linux" {
+		want += loops()
+	}
+	if got := runtime.GOMAXPROCS(0); got != want {
+		t.Errorf("%d threads, want %d", got, want)
 	}
 }

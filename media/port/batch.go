@@ -23,8 +23,8 @@ const (
 	// messageMost how many bytes.
 	segmentsMost = 64
 	messageMost  = 65000
-	// loopsMost is how many loops a Port may have.
-	loopsMost = 8
+	// LoopsMost is how many loops a Port may have.
+	LoopsMost = 8
 	// patientBelow is the size of a packet, in bytes, below which it waits for room in
 	// the socket: sound, RTCP, STUN. There is little of it.
 	patientBelow = 400
@@ -36,7 +36,7 @@ var ErrFull = errFull
 // Target is an address to send to. It never changes.
 type Target struct {
 	to netip.AddrPort
-	at [loopsMost]place // by batch, whose loop alone uses it
+	at [LoopsMost]place // by batch, whose loop alone uses it
 }
 
 // place is where a batch has a target's packets.

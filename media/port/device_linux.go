@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -17,9 +18,14 @@ import (
 
 // socket is a UDP socket that reads and writes many packets at once. It
 // implements device.
+//
+// Its loop waits in the system call that reads, not in Go's poller: that one is woken
+// for every packet that has left, too, and hands each one that came over to another
+// thread.
 type socket struct {
-	conn    *net.UDPConn
+	file    *os.File
 	raw     syscall.RawConn
+	closed  atomic.Bool
 	v6      bool
 	gso     atomic.Bool
 	in      receiver
@@ -40,7 +46,7 @@ type receiver struct {
 	vectors [inboxSize]unix.Iovec
 	names   [inboxSize]unix.RawSockaddrInet6
 	bound   *inbox
-	n       int
+	n       int // headers that the last call has used; at first all have to be made
 	err     error
 	run     func(fd uintptr) bool
 }
@@ -99,7 +105,7 @@ func listen(addr string, n, buffer int) ([]device, *net.UDPAddr, error) {
 	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
 		return errors.Join(c.Control(func(fd uintptr) { err = share(fd) }), err)
 	}}
-	for len(conns) < min(n, loopsMost) {
+	for len(conns) < min(n, LoopsMost) {
 		c, err := config.ListenPacket(context.Background(), "udp", local.String())
 		if err != nil {
 			return nil, nil, errors.Join(fmt.Errorf("share a port: %w", err), closeAll(conns))
@@ -107,10 +113,13 @@ func listen(addr string, n, buffer int) ([]device, *net.UDPAddr, error) {
 		conns = append(conns, c.(*net.UDPConn)) //nolint:forcetypeassert // asked for
 	}
 	var all []device
-	for _, c := range conns {
+	for i, c := range conns {
 		s, err := newSocket(c, buffer)
 		if err != nil {
-			return nil, nil, errors.Join(err, closeAll(conns))
+			for _, d := range all {
+				err = errors.Join(err, d.close())
+			}
+			return nil, nil, errors.Join(err, closeAll(conns[i+1:]))
 		}
 		all = append(all, s)
 	}
@@ -146,12 +155,17 @@ func controlled(c *net.UDPConn, f func(fd uintptr) error) error {
 	return errors.Join(raw.Control(func(fd uintptr) { inner = f(fd) }), inner)
 }
 
+// newSocket takes a connection over, and closes it if it cannot.
 func newSocket(c *net.UDPConn, buffer int) (*socket, error) {
-	raw, err := c.SyscallConn()
+	file, err := unpolled(c)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, c.Close())
 	}
-	s := &socket{conn: c, raw: raw}
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return nil, errors.Join(err, c.Close(), file.Close())
+	}
+	s := &socket{file: file, raw: raw}
 	local, _ := c.LocalAddr().(*net.UDPAddr)
 	s.v6 = local.IP.To4() == nil
 	if buffer > 0 {
@@ -162,6 +176,9 @@ func newSocket(c *net.UDPConn, buffer int) (*socket, error) {
 		_, err := unix.GetsockoptInt(int(fd), unix.SOL_UDP, unix.UDP_SEGMENT)
 		return err
 	}) == nil)
+	if err := c.Close(); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
 	s.in.run, s.out.run = s.readSome, s.writeSome
 	s.out.headers = make([]mmsghdr, messagesMost)
 	s.out.names = make([]unix.RawSockaddrInet6, messagesMost)
@@ -169,12 +186,32 @@ func newSocket(c *net.UDPConn, buffer int) (*socket, error) {
 	s.singles.New = func() any {
 		o := &single{}
 		o.run = func(fd uintptr) bool {
-			o.err = unix.Sendto(int(fd), o.b, unix.MSG_DONTWAIT, o.to)
-			return !o.wait || !errors.Is(o.err, unix.EAGAIN)
+			flags := unix.MSG_DONTWAIT
+			if o.wait {
+				flags = 0
+			}
+			o.err = unix.Sendto(int(fd), o.b, flags, o.to)
+			return true
 		}
 		return o
 	}
 	return s, nil
+}
+
+// unpolled returns a descriptor of a connection's socket that blocks.
+func unpolled(c *net.UDPConn) (*os.File, error) {
+	fd := -1
+	err := controlled(c, func(old uintptr) (err error) {
+		fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("media socket: %w", err)
+	}
+	if err := unix.SetNonblock(fd, false); err != nil {
+		return nil, errors.Join(fmt.Errorf("media socket: %w", err), unix.Close(fd))
+	}
+	return os.NewFile(uintptr(fd), "media socket"), nil
 }
 
 // enlarge asks for larger buffers than the system allows to everybody, which
@@ -190,13 +227,20 @@ func enlarge(c *net.UDPConn, size int) {
 
 func (s *socket) segments() bool { return s.gso.Load() }
 
-func (s *socket) close() error { return s.conn.Close() }
+// close implements device. Only an end of the stream wakes who waits in the kernel.
+func (s *socket) close() error {
+	if s.closed.Swap(true) {
+		return net.ErrClosed
+	}
+	err := s.raw.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RD) })
+	return errors.Join(err, s.file.Close())
+}
 
 // receive implements device.
 func (s *socket) receive(in *inbox) error {
 	r := &s.in
 	if r.bound != in {
-		r.bound = in
+		r.bound, r.n = in, inboxSize
 		for i := range r.headers {
 			r.vectors[i].Base = &in.bufs[i][0]
 			r.vectors[i].SetLen(bufferSize)
@@ -205,13 +249,19 @@ func (s *socket) receive(in *inbox) error {
 			h.SetIovlen(1)
 		}
 	}
-	for i := range r.headers {
+	for i := range r.n {
 		r.headers[i].hdr.Namelen = unix.SizeofSockaddrInet6
 		r.headers[i].hdr.Flags = 0
 	}
 	in.n = 0
+	if s.closed.Load() {
+		return net.ErrClosed
+	}
 	if err := s.raw.Read(r.run); err != nil {
-		return err
+		return closedOr(err)
+	}
+	if s.closed.Load() {
+		return net.ErrClosed
 	}
 	if r.err != nil {
 		return r.err
@@ -227,17 +277,23 @@ func (s *socket) receive(in *inbox) error {
 	return nil
 }
 
+// closedOr says that of a closed file what is said of a closed connection.
+func closedOr(err error) error {
+	if errors.Is(err, os.ErrClosed) {
+		return net.ErrClosed
+	}
+	return err
+}
+
 func (s *socket) readSome(fd uintptr) bool {
 	r := &s.in
 	for {
-		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&r.headers[0])), inboxSize, unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&r.headers[0])), inboxSize, unix.MSG_WAITFORONE, 0, 0)
 		switch errno {
 		case 0:
 			r.n, r.err = int(n), nil
 			return true
 		case unix.EINTR:
-		case unix.EAGAIN:
-			return false
 		default:
 			r.n, r.err = 0, errno
 			return true

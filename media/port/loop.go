@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"runtime"
+	"time"
 )
 
 // device is a socket as the system at hand offers it.
@@ -34,6 +36,12 @@ const (
 	bufferSize = 2048
 )
 
+// yieldEvery is how often a loop asks Go's scheduler for its turn, in nanoseconds. It
+// waits in the kernel, not for the scheduler, which takes that for one long turn: after
+// 10 ms of it (forcePreemptNS) a monitor thread would look every 20 us, at a tenth of the
+// processor, whether it can take the turn away.
+const yieldEvery = int64(5 * time.Millisecond)
+
 // inbox is what was read at once.
 type inbox struct {
 	n    int
@@ -60,6 +68,7 @@ func newLoop(p *Port, id int, d device) *loop {
 // run reads until the socket is closed.
 func (l *loop) run() {
 	const most = 1000 // errors in a row
+	yielded := l.p.cfg.Now()
 	for bad := 0; bad < most; {
 		if err := l.dev.receive(&l.in); err != nil {
 			if errors.Is(err, net.ErrClosed) {
@@ -77,6 +86,10 @@ func (l *loop) run() {
 		}
 		l.batch.Flush()
 		l.batch.relax()
+		if now-yielded > yieldEvery {
+			yielded = now
+			runtime.Gosched()
+		}
 	}
 	l.p.cfg.Log.Error("gave up reading the media port")
 }
