@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -26,10 +27,17 @@ type fanOut struct {
 }
 
 // RequestKey implements forward.Upstream.
+// Request implements port.Handler.
 func (f *fanOut) RequestKey(*forward.Layer) {}
 
 // Began implements forward.Upstream.
 func (f *fanOut) Began(*forward.Source, *forward.Layer) {}
+
+// Request implements port.Handler.
+func (f *fanOut) Request([]byte, netip.AddrPort, int64, *port.Batch) bool { return false }
+
+// Settled implements port.Handler.
+func (f *fanOut) Settled(netip.AddrPort) bool { return false }
 
 // Packet implements port.Handler.
 func (f *fanOut) Packet(_ []byte, _ int64, out *port.Batch) bool {

@@ -26,6 +26,8 @@ type link struct {
 	send   atomic.Pointer[srtp.Sender] // nil: not up, or Pion's
 	remote atomic.Pointer[remote]
 
+	consent atomic.Pointer[consent] // nil: nothing was described
+
 	mu    sync.Mutex // guards what follows
 	paths []*tcpPath
 
@@ -105,6 +107,9 @@ func (l *link) choose(pair *webrtc.ICECandidatePair) {
 		return
 	}
 	to := netip.AddrPortFrom(ip.Unmap(), pair.Remote.Port)
+	if c := l.consent.Load(); c != nil {
+		defer c.chosen.Store(true)
+	}
 	if pair.Local.Protocol == webrtc.ICEProtocolUDP {
 		if was := l.remote.Load(); was == nil || was.path != nil || was.udp.Addr() != to {
 			l.remote.Store(&remote{udp: port.NewTarget(to)})

@@ -146,6 +146,9 @@ func (p *peer) Accept(_ context.Context, answer bridge.SDP) error {
 
 // describe sets a description of Pion's and returns what goes on the wire.
 func (p *peer) describe(ctx context.Context, d webrtc.SessionDescription) (string, error) {
+	if p.link != nil {
+		p.link.described(sdp.Credentials(d.SDP))
+	}
 	gathered := webrtc.GatheringCompletePromise(p.pc)
 	if err := p.pc.SetLocalDescription(d); err != nil {
 		return "", fmt.Errorf("set own description: %w", err)

@@ -17,8 +17,15 @@ const (
 	strangersMost = queueSize / 2
 	// addressesMost is how many addresses a connection has at once.
 	addressesMost = 64
-	// touchGap is how often an agent hears that packets come which it does not get.
-	touchGap = int64(time.Second)
+	// touchGap is how often an agent hears that packets come which it does not get, and
+	// askedGap how often if they are requests, which come every few seconds.
+	touchGap = int64(2 * time.Second)
+	askedGap = int64(500 * time.Millisecond)
+	// consentGap is how often an agent may ask an address that is heard from whether it may
+	// still send. Pion would every 2 s; RFC 7675 (5.1) has 5 s.
+	consentGap = int64(3500 * time.Millisecond)
+	// silentAfter is for how long an address counts as heard from.
+	silentAfter = int64(5 * time.Second)
 )
 
 // conn is a connection as its ICE agent knows it by one name. The agent's
@@ -27,7 +34,8 @@ type conn struct {
 	p       *Port
 	name    name
 	h       Handler
-	touched atomic.Int64
+	touched atomic.Int64 // when the agent heard that packets come
+	asked   atomic.Int64 // when it asked for consent
 
 	mu        sync.Mutex
 	ready     sync.Cond // something in the queue, or closed
@@ -77,12 +85,26 @@ func (c *conn) put(b []byte, from netip.AddrPort, stranger bool) {
 }
 
 // touch tells the agent that its peer is alive, now and then.
-func (c *conn) touch(from netip.AddrPort, now int64) {
-	if last := c.touched.Load(); now-last < touchGap && last != 0 {
+func (c *conn) touch(from netip.AddrPort, now, gap int64) {
+	if last := c.touched.Load(); now-last < gap && last != 0 {
 		return
 	}
 	c.touched.Store(max(now, 1))
 	c.put(nil, from, false)
+}
+
+// spare reports whether a request of the agent's need not be sent, because it asks an
+// address that is heard from for no more than consent, and has just done so.
+func (c *conn) spare(to netip.AddrPort) bool {
+	if c.h == nil || !c.h.Settled(to) {
+		return false
+	}
+	now, heard := c.p.cfg.Now(), c.touched.Load()
+	if heard == 0 || now-heard > silentAfter || now-c.asked.Load() > consentGap {
+		c.asked.Store(now)
+		return false
+	}
+	return true
 }
 
 func (c *conn) release(w waiting) {
@@ -207,6 +229,9 @@ func (h *handle) ReadFrom(b []byte) (int, net.Addr, error) {
 // WriteToAddrPort implements ice.AddrPortReaderWriter.
 func (h *handle) WriteToAddrPort(b []byte, to netip.AddrPort) (int, error) {
 	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
+	if kindOf(b) == request && h.c.spare(to) {
+		return len(b), nil
+	}
 	if err := h.c.use(to, proves(b)); err != nil {
 		return 0, err
 	}

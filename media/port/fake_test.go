@@ -142,11 +142,12 @@ func rtpOf(text string) []byte { return append([]byte{0x80, 96}, text...) }
 
 // taker takes what comes.
 type taker struct {
-	mu     sync.Mutex
-	got    []string
-	refuse bool
-	pass   bool // DTLS
-	answer func(b []byte, out *Batch)
+	mu      sync.Mutex
+	got     []string
+	refuse  bool
+	pass    bool // DTLS
+	settled netip.AddrPort
+	answer  func(b []byte, out *Batch)
 }
 
 func (h *taker) Packet(b []byte, _ int64, out *Batch) bool {
@@ -160,6 +161,26 @@ func (h *taker) Packet(b []byte, _ int64, out *Batch) bool {
 		h.answer(b, out)
 	}
 	return true
+}
+
+func (h *taker) Request(b []byte, from netip.AddrPort, _ int64, out *Batch) bool {
+	if !h.Settled(from) {
+		return false
+	}
+	out.Add(append(out.Reserve(100), "answer"...), NewTarget(from), nil)
+	return true
+}
+
+func (h *taker) settle(at netip.AddrPort) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.settled = at
+}
+
+func (h *taker) Settled(to netip.AddrPort) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.settled == to
 }
 
 func (h *taker) took() []string {

@@ -49,6 +49,7 @@ type inbox struct {
 	size [inboxSize]int // bytes; 0: the packet was too long
 	from [inboxSize]netip.AddrPort
 	to   [inboxSize]*conn
+	own  [inboxSize]bool // of a STUN request: it comes from an address of the connection
 }
 
 // loop reads one socket.
@@ -106,7 +107,8 @@ func (l *loop) sort() {
 		if kindOf(b) == request {
 			// Whoever asks by name is heard, even from an address of somebody else: that
 			// may be where a client is now.
-			in.to[i] = l.p.names[name{string(ufragOf(b)), from.Addr().Is6()}]
+			c := l.p.names[name{string(ufragOf(b)), from.Addr().Is6()}]
+			in.to[i], in.own[i] = c, c != nil && l.p.owners[from] == c
 			continue
 		}
 		if from != last || owner == nil {
@@ -126,10 +128,12 @@ func (l *loop) handle(i int, now int64) {
 		l.p.counts.truncated.Add(1)
 	case c == nil || k == other:
 		l.p.counts.unknown.Add(1)
+	case k == request && in.own[i] && c.h != nil && c.h.Request(b, from, now, &l.batch):
+		c.touch(from, now, askedGap)
 	case k == request:
 		c.put(b, from, !c.owns(from))
 	case (k == media || k == dtls) && c.h != nil && c.h.Packet(b, now, &l.batch):
-		c.touch(from, now)
+		c.touch(from, now, touchGap)
 	default:
 		c.put(b, from, false)
 	}

@@ -29,12 +29,18 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Handler takes the RTP and RTCP of a connection, and sees its DTLS.
+// Handler takes the RTP and RTCP of a connection, and sees its STUN requests and its DTLS.
 type Handler interface {
 	// Packet takes a packet, which is not empty, and which it may change but not keep.
 	// It may add to out what is to be sent. It reports false if it has left the packet
 	// as it was and the ICE agent is to have it. Loops call it, usually always the same.
 	Packet(b []byte, now int64, out *Batch) bool
+	// Request takes a STUN request to the connection from an address that is its own, and
+	// adds the answer to out. It reports false if the ICE agent is to have the request.
+	Request(b []byte, from netip.AddrPort, now int64, out *Batch) bool
+	// Settled reports whether ICE has chosen to send to an address, so that the agent has
+	// to ask it only now and then whether it may.
+	Settled(to netip.AddrPort) bool
 }
 
 // Port is one UDP port.

@@ -89,7 +89,7 @@ func TestSort(t *testing.T) {
 	})
 }
 
-// While the handler takes everything, the agent hears once a second that there
+// While the handler takes everything, the agent hears every two seconds that there
 // is something.
 func TestTouch(t *testing.T) {
 	bubble(t, func(t *testing.T, _ *Port, dev *fake, a, _ *agent, ha, _ *taker) {
@@ -99,7 +99,7 @@ func TestTouch(t *testing.T) {
 			time.Sleep(50 * time.Millisecond) // synctest
 		}
 		synctest.Wait()
-		if n := len(a.took()); n != 5 {
+		if n := len(a.took()); n != 3 {
 			t.Errorf("heard %d times", n)
 		}
 		ha.mu.Lock()
@@ -108,6 +108,61 @@ func TestTouch(t *testing.T) {
 		dev.in <- []datagram{{b: rtpOf("x"), at: at(1)}}
 		synctest.Wait()
 		got(t, "a", a.took(), string(rtpOf("x")))
+	})
+}
+
+// Once ICE has chosen an address, requests from there are the handler's to answer, and the
+// agent hears of each; it asks only now and then, as long as somebody is heard from.
+func TestConsent(t *testing.T) {
+	bubble(t, func(t *testing.T, _ *Port, dev *fake, a, b *agent, ha, hb *taker) {
+		ask := func(from uint16) {
+			t.Helper()
+			dev.in <- []datagram{{b: stunFor("a:them"), at: at(from)}}
+			synctest.Wait()
+		}
+		asked := func(what string, want int) {
+			t.Helper()
+			n := 0
+			for range 10 {
+				a.write(stunFor("them:a"), at(1))
+				n += len(dev.took())
+				time.Sleep(2 * time.Second) // synctest
+			}
+			if n != want {
+				t.Errorf("%s: asked %d times, not %d", what, n, want)
+			}
+		}
+		a.write(success(), at(1))
+		b.write(success(), at(2))
+		dev.took()
+		ask(1)
+		got(t, "before", a.took(), string(stunFor("a:them")))
+		asked("before", 10)
+
+		ha.settle(at(1))
+		ask(1)
+		got(t, "a hears", a.took(), "")
+		got(t, "sent", dev.took(), "answer")
+		ask(1) // at once
+		got(t, "a has heard", a.took())
+		got(t, "sent again", dev.took(), "answer")
+		ask(2)
+		got(t, "somebody else's", a.took(), string(stunFor("a:them")))
+		ask(3)
+		got(t, "a stranger's", a.took(), string(stunFor("a:them")))
+
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for range 20 {
+				dev.in <- []datagram{{b: rtpOf("x"), at: at(1)}}
+				time.Sleep(time.Second) // synctest
+			}
+		}()
+		asked("while it is heard", 5)
+		<-done
+		time.Sleep(10 * time.Second) // synctest
+		asked("silent", 10)
 	})
 }
 

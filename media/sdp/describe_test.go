@@ -177,3 +177,15 @@ func TestLowerOfForeignWithoutFormats(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", lowered, want)
 	}
 }
+
+func TestCredentials(t *testing.T) {
+	for text, want := range map[string][2]string{
+		"v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=ice-ufrag:one\r\na=ice-pwd:two\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=ice-ufrag:three\r\na=ice-pwd:four\r\n": {"one", "two"},
+		"v=0\na=ice-pwd:b\na=ice-ufrag:a\n": {"a", "b"},
+		"v=0\r\n":                           {},
+	} {
+		if ufrag, pwd := Credentials(text); ufrag != want[0] || pwd != want[1] {
+			t.Errorf("%q: %q %q", text, ufrag, pwd)
+		}
+	}
+}

@@ -184,3 +184,18 @@ func fingerprints(s *section) {
 		s.attrs = slices.Insert(s.attrs, at+i, attr{"fingerprint", v})
 	}
 }
+
+// Credentials returns what a description of ours asks with (RFC 8839, 5.4): all its
+// lines share a transport, so that the first ones are those of all.
+func Credentials(text string) (ufrag, pwd string) {
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\r\n")
+		if v, ok := strings.CutPrefix(line, "a=ice-ufrag:"); ok && ufrag == "" {
+			ufrag = v
+		}
+		if v, ok := strings.CutPrefix(line, "a=ice-pwd:"); ok && pwd == "" {
+			pwd = v
+		}
+	}
+	return ufrag, pwd
+}
