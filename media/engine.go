@@ -26,6 +26,7 @@ import (
 	"dragoman/bridge"
 	"dragoman/media/forward"
 	"dragoman/media/layer"
+	"dragoman/media/pages"
 	"dragoman/media/port"
 )
 
@@ -91,6 +92,7 @@ func New(cfg Config) (*Engine, error) {
 	udp, _ := e.Addrs()
 	e.log.Info("media engine started", append(e.describe(), "udp", udp.String(), "tcp", cfg.TCP)...)
 	e.wg.Go(e.tick)
+	e.wg.Go(func() { pages.Keep(e.quit) })
 	return e, nil
 }
 
