@@ -74,7 +74,7 @@ func newFanOut(tb testing.TB, n int) *fanOut {
 		}
 		l := &link{p: &peer{e: &f.engine}}
 		l.send.Store(send)
-		l.remote.Store(&remote{udp: port.NewTarget(sink.LocalAddr().(*net.UDPAddr).AddrPort())})
+		l.aim(&remote{udp: port.NewTarget(sink.LocalAddr().(*net.UDPAddr).AddrPort())})
 		w := &rtpWriter{link: l, ssrc: uint32(i)}
 		w.agree(forward.Extensions{Time: 3, Number: 4}, &estimate.History{})
 		d := forward.NewDown(forward.DownConfig{SSRC: uint32(i), Rate: 90000, Writer: w})

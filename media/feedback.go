@@ -15,13 +15,14 @@ import (
 // feedback is the RTCP of a peer: what the client says of what it gets, and what
 // we say of what we get.
 type feedback struct {
+	packetsIn, bytesIn atomic.Uint64 // first: each packet needs them
+
 	p    *peer
 	ins  atomic.Pointer[[]*incoming]
 	outs atomic.Pointer[[]*outgoing]
 
 	due                 forward.Due
 	hurry               atomic.Bool // what may come is to be said at the next tick
-	packetsIn, bytesIn  atomic.Uint64
 	malformed, unrouted atomic.Uint64
 	forged, replayed    atomic.Uint64 // SRTP
 

@@ -56,11 +56,19 @@ type sink struct {
 	p    *peer
 	ssrc uint32
 
-	// Of the goroutine that decrypts.
-	routes *routes
-	route  *route
-	rid    string
-	stream *stream
+	// Of the goroutine that decrypts. What routes say that each packet needs is copied:
+	// they are large, and of each connection.
+	transport uint8 // header extension ids
+	level     uint8
+	sound     bool
+	pt        uint8 // of the last packet
+	known     bool  // what that means
+	payload   payload
+	routes    *routes
+	in        *incoming
+	stream    *stream
+	route     *route
+	rid       string
 }
 
 // Close implements io.Closer.
@@ -89,12 +97,13 @@ func (s *sink) take(h *forward.Header, size int, now int64, out *port.Batch) {
 	if r == nil {
 		return
 	}
-	if r.transport != 0 {
-		if x := h.Extension(r.transport); len(x) == 2 {
+	routed := s.routes == r || s.resolve(r, h)
+	if s.transport != 0 {
+		if x := h.Extension(s.transport); len(x) == 2 {
 			s.p.feedback.arrived(s.ssrc, binary.BigEndian.Uint16(x), now)
 		}
 	}
-	if s.routes != r && !s.resolve(r, h) {
+	if !routed {
 		s.p.feedback.unrouted.Add(1)
 		return
 	}
@@ -107,8 +116,11 @@ func (s *sink) take(h *forward.Header, size int, now int64, out *port.Batch) {
 
 // deliver gives a packet to its layer.
 func (s *sink) deliver(h *forward.Header, a forward.Arrival, size int) {
-	in := s.route.in
-	pt := s.route.payloads[h.PT]
+	in := s.in
+	if !s.known || s.pt != h.PT {
+		s.pt, s.payload, s.known = h.PT, s.route.payloads[h.PT], true
+	}
+	pt := s.payload
 	switch {
 	case !pt.ok:
 		s.p.feedback.unrouted.Add(1)
@@ -126,12 +138,12 @@ func (s *sink) deliver(h *forward.Header, a forward.Arrival, size int) {
 			return
 		}
 	}
-	if s.route.level != 0 && in.kind == audio {
-		if x := h.Extension(s.route.level); len(x) > 0 {
+	if s.level != 0 && s.sound {
+		if x := h.Extension(s.level); len(x) > 0 {
 			a.Level, a.HasLevel = x[0], true
 		}
 	}
-	if s.stream.Push(h, a) && in.kind == audio {
+	if s.stream.Push(h, a) && s.sound {
 		in.hear(a.At, a.Level, a.HasLevel, len(h.Payload))
 	}
 	s.p.feedback.packetsIn.Add(1)
@@ -143,6 +155,7 @@ func (s *sink) deliver(h *forward.Header, a forward.Arrival, size int) {
 // or by a payload type that only one m-line has (RFC 8843, 9.2). Browsers send the
 // mid only until we have reported that their packets arrive.
 func (s *sink) resolve(r *routes, h *forward.Header) bool {
+	s.transport = r.transport
 	route := r.ssrcs[s.ssrc]
 	if route == nil && r.mid != 0 {
 		if mid := h.Extension(r.mid); len(mid) > 0 {
@@ -172,6 +185,7 @@ func (s *sink) resolve(r *routes, h *forward.Header) bool {
 		s.stream = nil
 	}
 	s.routes, s.route, s.rid = r, route, rid
+	s.in, s.level, s.sound, s.known = route.in, route.level, route.in.kind == audio, false
 	return true
 }
 

@@ -20,22 +20,23 @@ import (
 // has chosen, over whatever it has chosen. Until then, and if the keys cannot be found
 // out, all is as in the portable engine. It implements port.Handler.
 type link struct {
-	p    *peer
-	keys keys
-
+	// What each packet needs comes first, so that it is in one line of the cache.
+	p      *peer
 	send   atomic.Pointer[srtp.Sender] // nil: not up, or Pion's
+	udp    atomic.Pointer[port.Target] // remote's
 	remote atomic.Pointer[remote]
-
-	consent atomic.Pointer[consent] // nil: nothing was described
-
-	mu    sync.Mutex // guards what follows
-	paths []*tcpPath
 
 	// Guarded by the peer's arriving.
 	receive *srtp.Receiver
-	sinks   map[uint32]*sink
 	last    *sink
 	closed  bool
+	sinks   map[uint32]*sink
+
+	consent atomic.Pointer[consent] // nil: nothing was described
+	keys    keys
+
+	mu    sync.Mutex // guards what follows
+	paths []*tcpPath
 }
 
 // remote is where packets go.
@@ -99,6 +100,12 @@ func (l *link) close() {
 // up reports whether packets are ours and not Pion's.
 func (l *link) up() bool { return l != nil && l.send.Load() != nil }
 
+// aim makes packets go somewhere.
+func (l *link) aim(at *remote) {
+	l.udp.Store(at.udp)
+	l.remote.Store(at)
+}
+
 // choose takes what ICE has chosen, in the order in which it does. It may not ask
 // Pion anything, because Pion waits for it with locks held.
 func (l *link) choose(pair *webrtc.ICECandidatePair) {
@@ -112,12 +119,12 @@ func (l *link) choose(pair *webrtc.ICECandidatePair) {
 	}
 	if pair.Local.Protocol == webrtc.ICEProtocolUDP {
 		if was := l.remote.Load(); was == nil || was.path != nil || was.udp.Addr() != to {
-			l.remote.Store(&remote{udp: port.NewTarget(to)})
+			l.aim(&remote{udp: port.NewTarget(to)})
 		}
 		return
 	}
 	if path := l.path(pair.Local.Address, to); path != nil {
-		l.remote.Store(&remote{path: path, addr: net.TCPAddrFromAddrPort(to)})
+		l.aim(&remote{path: path, addr: net.TCPAddrFromAddrPort(to)})
 	}
 }
 
@@ -216,13 +223,12 @@ func (l *link) writeRTCP(packets []rtcp.Packet) {
 		return
 	}
 	if b, err = send.SealRTCP(append(make([]byte, 0, len(b)+srtp.MaxOverhead), b...)); err == nil {
-		_ = l.write(b, to, nil, nil)
+		_ = l.write(b, to)
 	}
 }
 
-// write sends a packet that is encrypted. One that is in a batch's room waits
-// there.
-func (l *link) write(b []byte, to *remote, out *port.Batch, flow *port.Flow) error {
+// write sends a packet that is encrypted, at once.
+func (l *link) write(b []byte, to *remote) error {
 	switch {
 	case to.path != nil:
 		_, err := to.path.WriteTo(b, to.addr)
@@ -230,9 +236,6 @@ func (l *link) write(b []byte, to *remote, out *port.Batch, flow *port.Flow) err
 	case to.conn != nil:
 		_, err := to.conn.Write(b)
 		return err
-	case out != nil:
-		out.Add(b, to.udp, flow)
-		return nil
 	}
 	return l.p.e.port.Send(b, to.udp)
 }

@@ -18,6 +18,11 @@ import (
 
 // peer is one PeerConnection. It implements bridge.Peer.
 type peer struct {
+	// What each packet needs comes first, so that it is in one line of the cache.
+	arriving sync.Mutex // one packet comes in at a time; contended only while keys are made
+	routes   atomic.Pointer[routes]
+	feedback feedback
+
 	e    *Engine
 	cfg  bridge.PeerConfig
 	log  *slog.Logger
@@ -28,16 +33,13 @@ type peer struct {
 	quit chan struct{}
 	done chan struct{} // closed after Close
 
-	link      *link      // nil: all is Pion's
-	relay     *Relay     // not nil: it has no PeerConnection, and no lines
-	inlet     *Inlet     // the same
-	arriving  sync.Mutex // one packet comes in at a time; contended only while keys are made
+	link      *link  // nil: all is Pion's
+	relay     *Relay // not nil: it has no PeerConnection, and no lines
+	inlet     *Inlet // the same
 	clock     forward.Clock
-	routes    atomic.Pointer[routes]
 	sinks     atomic.Int64
 	connected atomic.Bool
 	most      atomic.Int64 // bit/s of its video; 0: the engine's limit
-	feedback  feedback
 	channels  channels
 
 	// Held by one method that negotiates or claims, so that they follow each other.

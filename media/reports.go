@@ -10,8 +10,8 @@ import (
 // often.
 const (
 	tick        = 20 * time.Millisecond
-	everyFifth  = 5   // 100 ms: transport-wide feedback, silence, placeholders, and what nothing is due of
-	everyTenth  = 10  // 200 ms: layers
+	everyFifth  = 5   // 100 ms: transport-wide feedback
+	everyTenth  = 10  // 200 ms: layers, silence, placeholders, and what nothing is due of
 	everySecond = 50  // receiver reports and bitrates
 	everyOther  = 100 // sender reports
 )
@@ -20,7 +20,10 @@ const (
 func (f *feedback) tick(now int64) {
 	f.ticks++
 	n := f.ticks
-	if !f.due.Take() && n%everyFifth != 0 {
+	if n%everyFifth == 0 {
+		f.arrivalReport()
+	}
+	if !f.due.Take() && n%everyTenth != 0 {
 		return
 	}
 	f.p.hurry(now)
@@ -32,16 +35,13 @@ func (f *feedback) tick(now int64) {
 	for _, o := range *f.outs.Load() {
 		o.down.Tick(now)
 	}
-	if n%everyFifth == 0 {
-		f.arrivalReport()
-		for _, in := range *f.ins.Load() {
-			in.listen(now)
-		}
+	if n%everyTenth == 0 {
 		for _, o := range *f.outs.Load() {
 			o.down.Blank(now, formatVP8)
 		}
-	}
-	if n%everyTenth == 0 {
+		for _, in := range *f.ins.Load() {
+			in.listen(now)
+		}
 		f.p.mu.Lock()
 		f.p.allocate(now)
 		f.p.mu.Unlock()
@@ -53,7 +53,7 @@ func (f *feedback) tick(now int64) {
 	if n%everySecond == 0 {
 		f.judge(now)
 	}
-	if n%everyOther == 0 || n == everyFifth {
+	if n%everyOther == 0 || n == everyTenth {
 		f.senderReports(now)
 	}
 }

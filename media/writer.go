@@ -83,15 +83,15 @@ func (w *rtpWriter) Write(p *forward.Packet) error {
 
 // seal encrypts straight into the room that is sent from.
 func (w *rtpWriter) seal(p *forward.Packet) error {
-	to := w.link.remote.Load()
-	if to == nil {
+	out, _ := p.Out.(*port.Batch)
+	to := w.link.udp.Load()
+	if to == nil && w.link.remote.Load() == nil {
 		return errClosed()
 	}
 	if ts, ok := w.flow.Dropped(); ok && ts == p.TS {
 		return forward.ErrCongested // the frame is damaged
 	}
-	out, _ := p.Out.(*port.Batch)
-	if to.udp == nil {
+	if to == nil {
 		out = nil
 	}
 	var room []byte
@@ -111,7 +111,11 @@ func (w *rtpWriter) seal(p *forward.Packet) error {
 	if b = w.encrypter(p.SSRC).Seal(b, payload); b == nil {
 		return errClosed()
 	}
-	err := w.link.write(b, to, out, &w.flow)
+	if out != nil {
+		out.Add(b, to, &w.flow)
+		return nil
+	}
+	err := w.link.write(b, w.link.remote.Load())
 	if errors.Is(err, port.ErrFull) || errors.Is(err, errFull) {
 		return forward.ErrCongested
 	}

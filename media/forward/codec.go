@@ -16,8 +16,8 @@ const (
 
 // picture is what a payload says of the picture it belongs to.
 type picture struct {
-	begins        bool // first packet of a key frame
-	width, height int  // of a key frame; 0: not known
+	begins        bool   // first packet of a key frame
+	width, height uint16 // of a key frame; 0: not known
 	vp8           descriptor
 }
 
@@ -32,8 +32,8 @@ func (c Codec) look(b []byte) (p picture) {
 			// RFC 6386, 9.1: a clear lowest bit is a key frame; size after the start code.
 			if b = b[p.vp8.size:]; b[0]&1 == 0 && b[3] == 0x9d && b[4] == 0x01 && b[5] == 0x2a {
 				p.begins = true
-				p.width = int(binary.LittleEndian.Uint16(b[6:]) & 0x3fff)
-				p.height = int(binary.LittleEndian.Uint16(b[8:]) & 0x3fff)
+				p.width = binary.LittleEndian.Uint16(b[6:]) & 0x3fff
+				p.height = binary.LittleEndian.Uint16(b[8:]) & 0x3fff
 			}
 		}
 	case VP9:

@@ -45,7 +45,7 @@ func TestKeyFrames(t *testing.T) {
 	}
 	for _, tt := range tests {
 		p := tt.codec.look(unhex(t, tt.payload))
-		if p.begins != tt.begins || p.width != tt.w || p.height != tt.h {
+		if p.begins != tt.begins || int(p.width) != tt.w || int(p.height) != tt.h {
 			t.Errorf("%s: %+v", tt.name, p)
 		}
 	}

@@ -148,7 +148,7 @@ func (l *Layer) accept(h *Header, a Arrival) (p *packet, fresh bool) {
 	p = l.ring.put(seq)
 	p.at, p.ts, p.marker, p.pad = a.At, h.TS, h.Marker, h.Padding
 	p.level, p.heard = a.Level, a.HasLevel
-	p.n = uint16(copy(p.buf, h.Payload))
+	p.n = uint16(copy(p.buf[:], h.Payload))
 	p.picture = picture{}
 	if p.n > 0 {
 		p.picture = l.Codec.look(p.payload())
@@ -351,7 +351,7 @@ func (l *Layer) span() (high, oldest uint64) {
 }
 
 // fetch copies a packet, its payload to buf.
-func (l *Layer) fetch(seq uint64, into *packet, buf []byte) bool {
+func (l *Layer) fetch(seq uint64, into *packet, buf *slot) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p := l.ring.get(seq)
@@ -359,6 +359,7 @@ func (l *Layer) fetch(seq uint64, into *packet, buf []byte) bool {
 		return false
 	}
 	*into = *p
-	into.buf = buf[:copy(buf, p.payload())]
+	into.buf = buf
+	copy(buf[:], p.payload())
 	return true
 }

@@ -97,7 +97,7 @@ func (d *Down) catchUp(l *Layer, now int64) bool {
 	var p packet
 	room := l.ring.borrow()
 	defer l.ring.pool.Put(room)
-	if !l.fetch(from, &p, room[:]) {
+	if !l.fetch(from, &p, room) {
 		return false
 	}
 	d.out.At = now
@@ -129,7 +129,7 @@ func (d *Down) advance() {
 			d.wait()
 			return
 		}
-		if l.fetch(d.chase, &p, room[:]) { // what is missing may come yet
+		if l.fetch(d.chase, &p, room) { // what is missing may come yet
 			d.spend()
 			d.pass(l, &p, SendTime(p.at))
 		}

@@ -68,7 +68,7 @@ func (d *Down) again(s *segment, in uint64, now int64) bool {
 	var p packet
 	room := s.layer.ring.borrow()
 	defer s.layer.ring.pool.Put(room)
-	if !s.layer.fetch(in, &p, room[:]) {
+	if !s.layer.fetch(in, &p, room) {
 		return false
 	}
 	before := d.counts.Bytes

@@ -2,19 +2,21 @@ package forward
 
 import "sync"
 
-// packet is a received packet in a ring.
+// packet is a received packet in a ring. It is as long as a line of the cache: with many
+// rings none is in the cache when its turn comes.
 type packet struct {
 	seq     uint64 // extended: the low 16 bits are on the wire
 	at      int64  // when it arrived
+	buf     *slot  // always the same
 	ts      uint32
-	picture picture
+	n       uint16
 	held    bool
 	marker  bool
 	pad     uint8
 	level   uint8
 	heard   bool // level is known
-	n       uint16
-	buf     []byte // always the same piece of a slab
+	picture picture
+	_       [8]byte
 }
 
 func (p *packet) payload() []byte { return p.buf[:p.n] }
@@ -29,7 +31,7 @@ const (
 type ring struct {
 	slots []packet
 	mask  uint64
-	slab  []byte
+	slab  []slot
 	pool  sync.Pool // of *slot, for packets that are copied
 }
 
@@ -55,10 +57,10 @@ func (r *ring) slot(seq uint64) *packet { return &r.slots[seq&r.mask] }
 func (r *ring) put(seq uint64) *packet {
 	p := r.slot(seq)
 	if p.buf == nil {
-		if len(r.slab) < slotSize {
-			r.slab = make([]byte, slabSize*slotSize)
+		if len(r.slab) == 0 {
+			r.slab = make([]slot, slabSize)
 		}
-		p.buf, r.slab = r.slab[:slotSize:slotSize], r.slab[slotSize:]
+		p.buf, r.slab = &r.slab[0], r.slab[1:]
 	}
 	p.seq, p.held = seq, true
 	return p

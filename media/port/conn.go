@@ -17,13 +17,16 @@ const (
 	strangersMost = queueSize / 2
 	// addressesMost is how many addresses a connection has at once.
 	addressesMost = 64
-	// touchGap is how often an agent hears that packets come which it does not get, and
-	// askedGap how often if they are requests, which come every few seconds.
-	touchGap = int64(2 * time.Second)
-	askedGap = int64(500 * time.Millisecond)
+	// touchGap is after how long without a packet an agent hears that some come which it
+	// does not get: it takes a client for gone after 5 s. askedGap is the same for requests,
+	// the next of which may be more than 2 s away.
+	touchGap = int64(4500 * time.Millisecond)
+	askedGap = int64(2400 * time.Millisecond)
 	// consentGap is how often an agent may ask an address that is heard from whether it may
 	// still send. Pion would every 2 s; RFC 7675 (5.1) has 5 s.
 	consentGap = int64(3500 * time.Millisecond)
+	// heardGap is how exactly it is known when something was heard.
+	heardGap = int64(time.Second)
 	// silentAfter is for how long an address counts as heard from.
 	silentAfter = int64(5 * time.Second)
 )
@@ -31,11 +34,12 @@ const (
 // conn is a connection as its ICE agent knows it by one name. The agent's
 // candidates have handles of it.
 type conn struct {
-	p       *Port
-	name    name
-	h       Handler
-	touched atomic.Int64 // when the agent heard that packets come
-	asked   atomic.Int64 // when it asked for consent
+	p     *Port
+	name  name
+	h     Handler
+	heard atomic.Int64 // when a packet came that the agent did not get, to a second
+	told  atomic.Int64 // when the agent had a packet
+	asked atomic.Int64 // when it asked for consent
 
 	mu        sync.Mutex
 	ready     sync.Cond // something in the queue, or closed
@@ -61,6 +65,12 @@ func newConn(p *Port, n name, h Handler) *conn {
 	return c
 }
 
+// deliver gives a packet from one of its addresses to the agent.
+func (c *conn) deliver(b []byte, from netip.AddrPort, now int64) {
+	c.told.Store(max(now, 1))
+	c.put(b, from, false)
+}
+
 // put copies a packet into the queue.
 func (c *conn) put(b []byte, from netip.AddrPort, stranger bool) {
 	c.mu.Lock()
@@ -84,13 +94,14 @@ func (c *conn) put(b []byte, from netip.AddrPort, stranger bool) {
 	c.ready.Signal()
 }
 
-// touch tells the agent that its peer is alive, now and then.
+// touch tells the agent that its peer is alive, if it has heard nothing for a while.
 func (c *conn) touch(from netip.AddrPort, now, gap int64) {
-	if last := c.touched.Load(); now-last < gap && last != 0 {
-		return
+	if last := c.heard.Load(); last == 0 || now-last > heardGap {
+		c.heard.Store(max(now, 1))
 	}
-	c.touched.Store(max(now, 1))
-	c.put(nil, from, false)
+	if last := c.told.Load(); last == 0 || now-last > gap {
+		c.deliver(nil, from, now)
+	}
 }
 
 // spare reports whether a request of the agent's need not be sent, because it asks an
@@ -99,7 +110,7 @@ func (c *conn) spare(to netip.AddrPort) bool {
 	if c.h == nil || !c.h.Settled(to) {
 		return false
 	}
-	now, heard := c.p.cfg.Now(), c.touched.Load()
+	now, heard := c.p.cfg.Now(), c.heard.Load()
 	if heard == 0 || now-heard > silentAfter || now-c.asked.Load() > consentGap {
 		c.asked.Store(now)
 		return false

@@ -374,10 +374,10 @@ func (s *socket) send(messages []message, pieces [][]byte) (int, error) {
 func (s *socket) writeSome(fd uintptr) bool {
 	o := &s.out
 	for {
-		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&o.headers[0])), uintptr(o.n), unix.MSG_DONTWAIT, 0, 0)
+		n, errno := s.system(fd)
 		switch errno {
 		case 0:
-			o.n, o.err = int(n), nil
+			o.n, o.err = n, nil
 			return true
 		case unix.EINTR:
 		default:
@@ -385,6 +385,20 @@ func (s *socket) writeSome(fd uintptr) bool {
 			return true
 		}
 	}
+}
+
+// system sends messages, and returns how many. One of one packet, as those of sound are,
+// is less work for the kernel if it is not wrapped.
+func (s *socket) system(fd uintptr) (int, unix.Errno) {
+	o := &s.out
+	if h := &o.headers[0].hdr; o.n == 1 && h.Iovlen == 1 {
+		v := h.Iov
+		_, _, errno := unix.Syscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(v.Base)), uintptr(v.Len), unix.MSG_DONTWAIT,
+			uintptr(unsafe.Pointer(h.Name)), uintptr(h.Namelen))
+		return 1, errno
+	}
+	n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&o.headers[0])), uintptr(o.n), unix.MSG_DONTWAIT, 0, 0)
+	return int(n), errno
 }
 
 // verdict says what to do about a message that was not sent.

@@ -40,7 +40,7 @@ const (
 // waits in the kernel, not for the scheduler, which takes that for one long turn: after
 // 10 ms of it (forcePreemptNS) a monitor thread would look every 20 us, at a tenth of the
 // processor, whether it can take the turn away.
-const yieldEvery = int64(5 * time.Millisecond)
+const yieldEvery = int64(8 * time.Millisecond)
 
 // inbox is what was read at once.
 type inbox struct {
@@ -134,6 +134,8 @@ func (l *loop) handle(i int, now int64) {
 		c.put(b, from, !c.owns(from))
 	case (k == media || k == dtls) && c.h != nil && c.h.Packet(b, now, &l.batch):
 		c.touch(from, now, touchGap)
+	case k == stun: // the answer to a request of the agent's, nearly always
+		c.deliver(b, from, now)
 	default:
 		c.put(b, from, false)
 	}

@@ -95,10 +95,10 @@ func (k Keys) derive(label byte, n int) ([]byte, error) {
 
 // session is the session keys for RTP or RTCP of one direction.
 type session struct {
-	aead  cipher.AEAD  // nil: AES-CM
+	aead  cipher.AEAD // nil: AES-CM
+	salt  [aes.BlockSize]byte
 	block cipher.Block // of AES-CM
 	auth  []byte       // of AES-CM
-	salt  [aes.BlockSize]byte
 }
 
 // newSession derives session keys. base is 0 or forRTCP.
