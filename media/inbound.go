@@ -184,9 +184,15 @@ func (s *sink) resolve(r *routes, h *forward.Header) bool {
 	if !same || s.rid != rid {
 		s.stream = nil
 	}
-	s.routes, s.route, s.rid = r, route, rid
-	s.in, s.level, s.sound, s.known = route.in, route.level, route.in.kind == audio, false
+	s.routes = r
+	s.follow(route, rid)
 	return true
+}
+
+// follow makes what comes go by a route from now on.
+func (s *sink) follow(r *route, rid string) {
+	s.route, s.rid = r, rid
+	s.in, s.level, s.sound, s.known = r.in, r.level, r.in.kind == audio, false
 }
 
 // ridOf returns the layer that a packet says it belongs to, or repairs.

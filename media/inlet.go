@@ -139,7 +139,8 @@ func (in *Inlet) Take(track bridge.Track, rid, codec string) (*InletStream, erro
 	in.next++
 	to := in.of.route(track, rid, in.next)
 	to.in.route.Store(to)
-	s := &InletStream{in: in, track: track, rid: rid, pt: formats[n].pt, sink: sink{p: in.p, ssrc: in.next, route: to, rid: rid}}
+	s := &InletStream{in: in, track: track, rid: rid, pt: formats[n].pt, sink: sink{p: in.p, ssrc: in.next}}
+	s.sink.follow(to, rid)
 	in.streams[in.next] = s
 	return s, nil
 }
