@@ -117,10 +117,7 @@ func (s *sink) take(h *forward.Header, size int, now int64, out *port.Batch) {
 // deliver gives a packet to its layer.
 func (s *sink) deliver(h *forward.Header, a forward.Arrival, size int) {
 	in := s.in
-	if !s.known || s.pt != h.PT {
-		s.pt, s.payload, s.known = h.PT, s.route.payloads[h.PT], true
-	}
-	pt := s.payload
+	pt := s.means(h.PT)
 	switch {
 	case !pt.ok:
 		s.p.feedback.unrouted.Add(1)
@@ -187,6 +184,14 @@ func (s *sink) resolve(r *routes, h *forward.Header) bool {
 	s.routes = r
 	s.follow(route, rid)
 	return true
+}
+
+// means returns what a payload type means.
+func (s *sink) means(pt uint8) payload {
+	if !s.known || s.pt != pt {
+		s.pt, s.payload, s.known = pt, s.route.payloads[pt], true
+	}
+	return s.payload
 }
 
 // follow makes what comes go by a route from now on.
