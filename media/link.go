@@ -100,10 +100,10 @@ func (l *link) close() {
 // up reports whether packets are ours and not Pion's.
 func (l *link) up() bool { return l != nil && l.send.Load() != nil }
 
-// aim makes packets go somewhere.
+// aim makes packets go somewhere. Who finds udp finds remote.
 func (l *link) aim(at *remote) {
-	l.udp.Store(at.udp)
 	l.remote.Store(at)
+	l.udp.Store(at.udp)
 }
 
 // choose takes what ICE has chosen, in the order in which it does. It may not ask

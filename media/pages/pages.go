@@ -9,6 +9,8 @@ package pages
 
 import (
 	"errors"
+	"math"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -19,7 +21,8 @@ const (
 	blockSize = 2 << 20 // a large page
 	// denseFrom is how many pages of a block have to be in memory, so that a large page in
 	// their place takes at most a third more. Go gives back what it does not use in pieces.
-	denseFrom = blockSize / pageSize * 3 / 4
+	denseFrom = full * 3 / 4
+	full      = blockSize / pageSize
 	// most is how many blocks are looked at in one pass. A block that has to be copied
 	// takes half a millisecond, one that is as it should be a few microseconds.
 	most  = 128
@@ -55,14 +58,14 @@ func (p *pass) run() (large int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	from := 0
+	from, dense := 0, dense()
 	for from < len(blocks) && blocks[from] < p.next {
 		from++
 	}
 	for i := range min(most, len(blocks)) {
 		at := blocks[(from+i)%len(blocks)]
 		p.next = at + blockSize
-		ok, err := enlarge(at)
+		ok, err := enlarge(at, dense)
 		if err != nil {
 			return large, err
 		}
@@ -71,6 +74,15 @@ func (p *pass) run() (large int, err error) {
 		}
 	}
 	return large, nil
+}
+
+// dense returns how many pages of a block have to be in memory. Go counts what it has
+// given back as gone, so that where memory has a limit nothing may be put in its place.
+func dense() int {
+	if debug.SetMemoryLimit(-1) < math.MaxInt64 {
+		return full
+	}
+	return denseFrom
 }
 
 // blocksOf returns the blocks of the heap, of which at is an address: it is the memory

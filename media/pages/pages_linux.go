@@ -23,9 +23,10 @@ func heap() ([]uintptr, error) {
 	return blocksOf(string(maps), uintptr(unsafe.Pointer(unsafe.SliceData(maps)))), nil
 }
 
-// enlarge makes a large page of a block that is in memory, and reports whether it is one.
-func enlarge(at uintptr) (bool, error) {
-	var pages [blockSize / pageSize]byte
+// enlarge makes a large page of a block of which enough is in memory, and reports whether
+// it is one.
+func enlarge(at uintptr, dense int) (bool, error) {
+	var pages [full]byte
 	if _, _, errno := unix.Syscall(unix.SYS_MINCORE, at, blockSize, uintptr(unsafe.Pointer(&pages[0]))); errno != 0 {
 		return false, errno
 	}
@@ -33,7 +34,7 @@ func enlarge(at uintptr) (bool, error) {
 	for _, page := range pages {
 		n += int(page & 1)
 	}
-	if n < denseFrom {
+	if n < dense {
 		return false, nil
 	}
 	// Advice for ever (MADV_HUGEPAGE) would have the kernel fill what Go gives back.

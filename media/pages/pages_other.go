@@ -4,4 +4,4 @@ package pages
 
 func heap() ([]uintptr, error) { return nil, errNever }
 
-func enlarge(uintptr) (bool, error) { return false, errNever }
+func enlarge(uintptr, int) (bool, error) { return false, errNever }

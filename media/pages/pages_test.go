@@ -1,6 +1,8 @@
 package pages
 
 import (
+	"math"
+	"runtime/debug"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -41,6 +43,19 @@ nonsense
 	}
 	if got := blocksOf("", 0); got != nil {
 		t.Errorf("%x", got)
+	}
+}
+
+// Where memory has a limit, a large page may take no more than what it stands for.
+func TestDense(t *testing.T) {
+	was := debug.SetMemoryLimit(math.MaxInt64)
+	t.Cleanup(func() { debug.SetMemoryLimit(was) })
+	if n := dense(); n != denseFrom {
+		t.Errorf("%d pages without a limit", n)
+	}
+	debug.SetMemoryLimit(1 << 40)
+	if n := dense(); n != full {
+		t.Errorf("%d pages with a limit", n)
 	}
 }
 
