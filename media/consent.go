@@ -46,15 +46,25 @@ func (l *link) described(ufrag, pwd string) {
 
 // Settled implements port.Handler.
 func (l *link) Settled(to netip.AddrPort) bool {
-	c, r := l.consent.Load(), l.remote.Load()
-	return c != nil && c.chosen.Load() && r != nil && r.udp != nil && r.udp.Addr() == to
+	c, at := l.settled()
+	return c != nil && at.Addr() == to
+}
+
+// settled returns where ICE has chosen to send to by the port, and what it may be asked with
+// there; nil: it has not.
+func (l *link) settled() (*consent, *port.Target) {
+	c, at := l.consent.Load(), l.udp.Load()
+	if c == nil || at == nil || !c.chosen.Load() {
+		return nil, nil
+	}
+	return c, at
 }
 
 // Request implements port.Handler. It answers what comes from where our packets go to,
 // and nothing that would change that.
 func (l *link) Request(b []byte, from netip.AddrPort, now int64, out *port.Batch) bool {
-	c, r := l.consent.Load(), l.remote.Load()
-	if !l.Settled(from) {
+	c, at := l.settled()
+	if c == nil || at.Addr() != from {
 		return false
 	}
 	if last := c.shown.Load(); last == 0 || now-last > showEvery {
@@ -63,7 +73,7 @@ func (l *link) Request(b []byte, from netip.AddrPort, now int64, out *port.Batch
 	}
 	answer, ok := c.answer(b, from, out.Reserve(answerMost))
 	if ok {
-		out.Add(answer, r.udp, nil)
+		out.Add(answer, at, nil)
 	}
 	return ok
 }

@@ -27,7 +27,6 @@ type fanOut struct {
 }
 
 // RequestKey implements forward.Upstream.
-// Request implements port.Handler.
 func (f *fanOut) RequestKey(*forward.Layer) {}
 
 // Began implements forward.Upstream.
@@ -74,7 +73,7 @@ func newFanOut(tb testing.TB, n int) *fanOut {
 		}
 		l := &link{p: &peer{e: &f.engine}}
 		l.send.Store(send)
-		l.aim(&remote{udp: port.NewTarget(sink.LocalAddr().(*net.UDPAddr).AddrPort())})
+		l.udp.Store(port.NewTarget(sink.LocalAddr().(*net.UDPAddr).AddrPort()))
 		w := &rtpWriter{link: l, ssrc: uint32(i)}
 		w.agree(forward.Extensions{Time: 3, Number: 4}, &estimate.History{})
 		d := forward.NewDown(forward.DownConfig{SSRC: uint32(i), Rate: 90000, Writer: w})

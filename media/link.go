@@ -23,8 +23,8 @@ type link struct {
 	// What each packet needs comes first, so that it is in one line of the cache.
 	p      *peer
 	send   atomic.Pointer[srtp.Sender] // nil: not up, or Pion's
-	udp    atomic.Pointer[port.Target] // remote's
-	remote atomic.Pointer[remote]
+	udp    atomic.Pointer[port.Target] // where packets go by the port; nil: they do not
+	detour atomic.Pointer[detour]      // where they go then
 
 	// Guarded by the peer's arriving.
 	receive *srtp.Receiver
@@ -39,12 +39,11 @@ type link struct {
 	paths []*tcpPath
 }
 
-// remote is where packets go.
-type remote struct {
-	udp  *port.Target // nil: not by the port
-	path *tcpPath     // nil: not by TCP
-	addr net.Addr     // on the path
-	conn net.Conn     // of a relay through the portable engine
+// detour is where packets go that do not go by the port.
+type detour struct {
+	path *tcpPath // nil: not by TCP
+	addr net.Addr // on the path
+	conn net.Conn // of a relay through the portable engine
 }
 
 // begin makes a link follow the peer's transports.
@@ -100,12 +99,6 @@ func (l *link) close() {
 // up reports whether packets are ours and not Pion's.
 func (l *link) up() bool { return l != nil && l.send.Load() != nil }
 
-// aim makes packets go somewhere. Who finds udp finds remote.
-func (l *link) aim(at *remote) {
-	l.remote.Store(at)
-	l.udp.Store(at.udp)
-}
-
 // choose takes what ICE has chosen, in the order in which it does. It may not ask
 // Pion anything, because Pion waits for it with locks held.
 func (l *link) choose(pair *webrtc.ICECandidatePair) {
@@ -118,13 +111,14 @@ func (l *link) choose(pair *webrtc.ICECandidatePair) {
 		defer c.chosen.Store(true)
 	}
 	if pair.Local.Protocol == webrtc.ICEProtocolUDP {
-		if was := l.remote.Load(); was == nil || was.path != nil || was.udp.Addr() != to {
-			l.aim(&remote{udp: port.NewTarget(to)})
+		if was := l.udp.Load(); was == nil || was.Addr() != to {
+			l.udp.Store(port.NewTarget(to))
 		}
 		return
 	}
 	if path := l.path(pair.Local.Address, to); path != nil {
-		l.aim(&remote{path: path, addr: net.TCPAddrFromAddrPort(to)})
+		l.detour.Store(&detour{path: path, addr: net.TCPAddrFromAddrPort(to)})
+		l.udp.Store(nil) // last: there is somewhere to go at any time
 	}
 }
 
@@ -217,38 +211,38 @@ func (f *feedback) refuse(err error) {
 
 // writeRTCP sends a compound packet.
 func (l *link) writeRTCP(packets []rtcp.Packet) {
-	send, to := l.send.Load(), l.remote.Load()
 	b, err := rtcp.Marshal(packets)
-	if err != nil || to == nil {
+	if err != nil || !l.aimed() {
 		return
 	}
-	if b, err = send.SealRTCP(append(make([]byte, 0, len(b)+srtp.MaxOverhead), b...)); err == nil {
-		_ = l.write(b, to)
+	if b, err = l.send.Load().SealRTCP(append(make([]byte, 0, len(b)+srtp.MaxOverhead), b...)); err == nil {
+		_ = l.write(b)
 	}
 }
 
-// write sends a packet that is encrypted, at once.
-func (l *link) write(b []byte, to *remote) error {
-	switch {
-	case to.path != nil:
+// aimed reports whether there is somewhere for packets to go.
+func (l *link) aimed() bool { return l.udp.Load() != nil || l.detour.Load() != nil }
+
+// write sends a packet that is encrypted, at once. There is somewhere for it to go.
+func (l *link) write(b []byte) error {
+	if to := l.udp.Load(); to != nil {
+		return l.p.e.port.Send(b, to)
+	}
+	to := l.detour.Load()
+	if to.path != nil {
 		_, err := to.path.WriteTo(b, to.addr)
 		return err
-	case to.conn != nil:
-		_, err := to.conn.Write(b)
-		return err
 	}
-	return l.p.e.port.Send(b, to.udp)
+	_, err := to.conn.Write(b)
+	return err
 }
 
 // describe names the path that packets take; none if they are Pion's.
 func (l *link) describe() string {
-	if !l.up() {
+	if !l.up() || !l.aimed() {
 		return ""
 	}
-	switch to := l.remote.Load(); {
-	case to == nil:
-		return ""
-	case to.path != nil:
+	if l.udp.Load() == nil && l.detour.Load().path != nil {
 		return "tcp"
 	}
 	return "udp"

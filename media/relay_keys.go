@@ -68,7 +68,7 @@ func (r *Relay) Connect(ctx context.Context, theirs RelayParams) error {
 		return fmt.Errorf("reach the other node: %w", err)
 	}
 	if r.e.port == nil {
-		r.p.link.aim(&remote{conn: conn})
+		r.p.link.detour.Store(&detour{conn: conn})
 	} else if pair, err := r.ice.GetSelectedCandidatePair(); err == nil && pair != nil {
 		r.choose(pair.Remote)
 	}
@@ -87,7 +87,7 @@ func (r *Relay) choose(to ice.Candidate) {
 		return
 	}
 	at := netip.AddrPortFrom(ip.Unmap(), uint16(to.Port())) //nolint:gosec // a port
-	r.p.link.aim(&remote{udp: port.NewTarget(at)})
+	r.p.link.udp.Store(port.NewTarget(at))
 }
 
 // secure does the handshake and makes the keys of both directions.

@@ -85,7 +85,7 @@ func (w *rtpWriter) Write(p *forward.Packet) error {
 func (w *rtpWriter) seal(p *forward.Packet) error {
 	out, _ := p.Out.(*port.Batch)
 	to := w.link.udp.Load()
-	if to == nil && w.link.remote.Load() == nil {
+	if to == nil && !w.link.aimed() {
 		return errClosed()
 	}
 	if ts, ok := w.flow.Dropped(); ok && ts == p.TS {
@@ -115,7 +115,7 @@ func (w *rtpWriter) seal(p *forward.Packet) error {
 		out.Add(b, to, &w.flow)
 		return nil
 	}
-	err := w.link.write(b, w.link.remote.Load())
+	err := w.link.write(b)
 	if errors.Is(err, port.ErrFull) || errors.Is(err, errFull) {
 		return forward.ErrCongested
 	}

@@ -44,7 +44,7 @@ func Keep(quit <-chan struct{}) {
 		}
 		if _, err := p.run(); errors.Is(err, errNever) {
 			return
-		}
+		} // after anything else, the next pass goes on
 	}
 }
 

@@ -29,7 +29,7 @@ func large(t *testing.T) int {
 // Where the system allows it, what is in memory comes to be in large pages, and is what
 // it was.
 func TestRun(t *testing.T) {
-	const size = 4 * most * blockSize / 16
+	const size = 32 * blockSize
 	data := bytes.Repeat([]byte("0123456789abcdef"), size/16)
 	var p pass
 	total := 0

@@ -190,7 +190,9 @@ func newSocket(c *net.UDPConn, buffer int) (*socket, error) {
 			if o.wait {
 				flags = 0
 			}
-			o.err = unix.Sendto(int(fd), o.b, flags, o.to)
+			for o.err = unix.EINTR; errors.Is(o.err, unix.EINTR); {
+				o.err = unix.Sendto(int(fd), o.b, flags, o.to)
+			}
 			return true
 		}
 		return o
@@ -254,9 +256,6 @@ func (s *socket) receive(in *inbox) error {
 		r.headers[i].hdr.Flags = 0
 	}
 	in.n = 0
-	if s.closed.Load() {
-		return net.ErrClosed
-	}
 	if err := s.raw.Read(r.run); err != nil {
 		return closedOr(err)
 	}

@@ -13,10 +13,10 @@ import (
 // interface could make escape, so that nothing is allocated per packet, and is
 // used by one goroutine at a time.
 type coder struct {
-	session // a copy, to be where the rest is
-	nonce   [12]byte
-	extra   [12]byte // what is authenticated of an RTCP packet; the roll-over counter
-	cm      *counter // AES-CM only
+	session
+	nonce [12]byte
+	extra [12]byte // what is authenticated of an RTCP packet; the roll-over counter
+	cm    *counter // AES-CM only
 }
 
 // counter is what AES-CM and HMAC-SHA1 need.
@@ -27,8 +27,8 @@ type counter struct {
 	tag    [sha1.Size]byte
 }
 
-func newCoder(s *session) coder {
-	c := coder{session: *s}
+func newCoder(s session) coder {
+	c := coder{session: s}
 	if s.aead == nil {
 		c.cm = &counter{mac: hmac.New(sha1.New, s.auth)}
 	}

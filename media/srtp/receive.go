@@ -27,7 +27,6 @@ const (
 // Receiver decrypts what comes in. One goroutine at a time uses it.
 type Receiver struct {
 	profile Profile
-	keys    struct{ rtp, rtcp session }
 	rtp     coder
 	rtcp    coder
 
@@ -52,14 +51,15 @@ type controlStream struct {
 // NewReceiver takes the keys of the direction that the other side sends in.
 func NewReceiver(p Profile, k Keys) (*Receiver, error) {
 	r := &Receiver{profile: p, most: MaxStreams, streams: map[uint32]*receiveStream{}, controls: map[uint32]*controlStream{}}
-	var err error
-	if r.keys.rtp, err = newSession(p, k, 0); err != nil {
+	rtp, err := newSession(p, k, 0)
+	if err != nil {
 		return nil, err
 	}
-	if r.keys.rtcp, err = newSession(p, k, forRTCP); err != nil {
+	rtcp, err := newSession(p, k, forRTCP)
+	if err != nil {
 		return nil, err
 	}
-	r.rtp, r.rtcp = newCoder(&r.keys.rtp), newCoder(&r.keys.rtcp)
+	r.rtp, r.rtcp = newCoder(rtp), newCoder(rtcp)
 	return r, nil
 }
 

@@ -15,7 +15,6 @@ type Sender struct {
 
 	rtcp struct {
 		sync.Mutex
-		keys  session
 		coder coder
 		index uint32
 	}
@@ -28,10 +27,11 @@ func NewSender(p Profile, k Keys) (*Sender, error) {
 	if s.rtp, err = newSession(p, k, 0); err != nil {
 		return nil, err
 	}
-	if s.rtcp.keys, err = newSession(p, k, forRTCP); err != nil {
+	rtcp, err := newSession(p, k, forRTCP)
+	if err != nil {
 		return nil, err
 	}
-	s.rtcp.coder = newCoder(&s.rtcp.keys)
+	s.rtcp.coder = newCoder(rtcp)
 	return s, nil
 }
 
@@ -45,7 +45,7 @@ func (s *Sender) Stream(ssrc uint32) *SendStream {
 	defer s.mu.Unlock()
 	t := s.streams[ssrc]
 	if t == nil {
-		t = &SendStream{ssrc: ssrc, coder: newCoder(&s.rtp)}
+		t = &SendStream{ssrc: ssrc, coder: newCoder(s.rtp)}
 		s.streams[ssrc] = t
 	}
 	return t

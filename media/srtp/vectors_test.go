@@ -48,7 +48,7 @@ func TestCounterMode(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := unhex(t, `E03EAD0935C95E80E166B16DD92B4EB4 D23513162B02D0F72A43A2FE4A5F97AB 41E95B3BB0A2E8DD477901E4FCA894C0`)
-	c := newCoder(&s)
+	c := newCoder(s)
 	got := make([]byte, len(want))
 	c.crypt(got, got, 0, 0)
 	if !bytes.Equal(got, want) {
@@ -100,7 +100,7 @@ func TestGCMVectors(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := newCoder(&s)
+			c := newCoder(s)
 			plain, sealed := unhex(t, plainRTP), unhex(t, v.rtp)
 			if got := c.sealRTP(roomy(plain[:12]), plain[12:], 0x5501a0b2, 0xf17b); !bytes.Equal(got, sealed) {
 				t.Errorf("RTP sealed: %x", got)
