@@ -36,7 +36,9 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction(mediatest.Stuck))
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction(mediatest.Stuck),
+		// memberlist waits for the answer to its last probe after it has been shut down
+		goleak.IgnoreAnyFunction("github.com/hashicorp/memberlist.(*Memberlist).probeNode"))
 }
 
 // beChild joins, publishes, says so, and stays until it is killed.
