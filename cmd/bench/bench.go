@@ -72,7 +72,7 @@ type Result struct {
 	Frames      int           // whole frames that arrived
 	Damaged     int           // frames that did not, or not whole
 	Lost        int           // packets that never arrived
-	Median      time.Duration // from camera until the subscriber's kernel has it (Linux; else until it is read), whole frames
+	Median      time.Duration // from when its last packet leaves the camera until the subscriber's kernel has it (Linux; else until it is read), whole frames
 	Worst       time.Duration // 99th percentile of that
 	Join        time.Duration // median, from asking to the first whole frame; 0: not measured
 }
@@ -192,11 +192,12 @@ func measure(ctx context.Context, s Scenario, o Options, begin func() (subject, 
 	if err != nil {
 		return r, err
 	}
-	l.reset()
-	own, started := cpu(), time.Now()
 	if s.Joins > 0 {
 		return l.soak(ctx, s, o)
 	}
+	defer calm()()
+	l.reset()
+	own, started := cpu(), time.Now()
 	select {
 	case <-time.After(o.Duration):
 	case <-ctx.Done():

@@ -3,6 +3,8 @@ package bench
 import (
 	"context"
 	"fmt"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -29,6 +31,8 @@ type load struct {
 	senders   []*mediatest.Peer
 	receivers []*mediatest.Peer
 	before    []map[string]mediatest.Stats
+
+	departures mediatest.Departures
 }
 
 // settled is how long a connection may take to come up.
@@ -37,7 +41,7 @@ const settled = 30 * time.Second
 func (l *load) build(ctx context.Context, s Scenario) error {
 	ctx, cancel := context.WithTimeout(ctx, settled+time.Duration(max(s.Rooms, 1)*(s.Publishers+s.Subscribers))*4*time.Second)
 	defer cancel()
-	watcher := mediatest.NewClient(mediatest.Config{FPS: 1, Bitrate: 8000, Arrivals: true})
+	watcher := mediatest.NewClient(mediatest.Config{FPS: 1, Bitrate: 8000, Departures: &l.departures})
 	l.clients = append(l.clients, watcher)
 	for i := range max(s.Rooms, 1) {
 		if err := l.room(ctx, s, i, watcher); err != nil {
@@ -59,7 +63,7 @@ func (l *load) build(ctx context.Context, s Scenario) error {
 // room makes the connections of one room.
 func (l *load) room(ctx context.Context, s Scenario, room int, watcher *mediatest.Client) error {
 	for range s.Publishers {
-		c := mediatest.NewClient(mediatest.Config{Bitrate: l.bitrate, FPS: 30, NoCandidates: true})
+		c := mediatest.NewClient(mediatest.Config{Bitrate: l.bitrate, FPS: 30, NoCandidates: true, Departures: &l.departures})
 		l.clients = append(l.clients, c)
 		p, err := l.subject.publish(ctx, c, room, s)
 		if err != nil {
@@ -107,6 +111,22 @@ func (l *load) reset() {
 	for _, p := range l.receivers {
 		l.before = append(l.before, p.Stats())
 		p.Delays()
+	}
+}
+
+// heapMost is what this process may keep, in bytes, until it collects garbage while something
+// is measured.
+const heapMost = 1 << 30
+
+// calm clears up now, so that this process has not to while something is measured: Go's
+// collector takes every processor that has nothing to do at the moment, and what is
+// measured would wait for its turn. The returned function ends it.
+func calm() (end func()) {
+	runtime.GC()
+	percent, most := debug.SetGCPercent(-1), debug.SetMemoryLimit(heapMost)
+	return func() {
+		debug.SetGCPercent(percent)
+		debug.SetMemoryLimit(most)
 	}
 }
 

@@ -23,9 +23,11 @@ type Config struct {
 	Follow bool
 	// FPS is the camera's frame rate, default 15: many sides share the processors of a test.
 	FPS int
-	// Arrivals counts delays until the kernel had a frame, and not until it was read. On
-	// Linux; elsewhere it changes nothing.
-	Arrivals bool
+	// Departures makes delays those of the network: from when the last packet of a frame was
+	// about to leave a client that has the same Departures, until the kernel had all of the
+	// frame (on Linux; elsewhere, until it was read). Without, they begin when a frame is
+	// made, and end when it has been read.
+	Departures *Departures
 	// Level is the loudness of the microphone in -dBov, default 30.
 	Level uint8
 	// NoCandidates leaves candidates out of every description, as the clients of
@@ -206,7 +208,7 @@ func (c *Client) speak(n uint32) {
 	if c.silent.Load() {
 		level, payload = 127, payload[:3]
 	}
-	c.mic.write(n*960, level, payload)
+	c.mic.write(n*960, level, func() {}, payload)
 }
 
 func (c *Client) shoot(l *layer, ts uint32) {
@@ -227,11 +229,12 @@ func (c *Client) shoot(l *layer, ts uint32) {
 		size *= 3
 	}
 	frame := f.Append(nil, size)
+	last := func() { c.cfg.Departures.note(f) }
 	if c.cfg.Codec == webrtc.MimeTypeH264 {
-		l.write(ts, 0, cut(frame, f.Key)...)
+		l.write(ts, 0, last, cut(frame, f.Key)...)
 		return
 	}
-	l.write(ts, 0, l.payloader.Payload(mtu, frame)...)
+	l.write(ts, 0, last, l.payloader.Payload(mtu, frame)...)
 }
 
 // cut makes of a frame packets that look like slices of H.264 (RFC 6184,

@@ -30,7 +30,7 @@ type Peer struct {
 	turn   sync.Mutex // one negotiation at a time
 	closed bool       // none any more; under turn
 
-	came *arrivals // nil: delays end when packets are read
+	came *arrivals // nil: frames have come when they are read
 
 	mu        sync.Mutex
 	changed   chan struct{} // closed and replaced at every change
@@ -47,7 +47,7 @@ type Peer struct {
 // Peer makes a PeerConnection.
 func (c *Client) Peer() (*Peer, error) {
 	var came *arrivals
-	if c.cfg.Arrivals {
+	if c.cfg.Departures != nil {
 		came = new(arrivals)
 	}
 	api, err := c.api(came)
@@ -286,6 +286,7 @@ func (p *Peer) receive(t *webrtc.TrackRemote, r *webrtc.RTPReceiver) {
 	}
 	_, codec, _ := strings.Cut(t.Codec().MimeType, "/")
 	in := NewReceiver(t.StreamID(), t.Kind().String(), codec, levelID(r))
+	in.left = p.c.cfg.Departures
 	buf, asked := make([]byte, 1600), time.Now()
 	for {
 		n, _, err := t.Read(buf)

@@ -70,6 +70,7 @@ type Receiver struct {
 	needKey bool
 	lastPID int
 	delay   time.Duration // of a frame that has just been finished
+	left    *Departures   // nil: frames leave when they are made
 }
 
 // NewReceiver returns one for a track of a stream. kind is "audio" or "video", codec
@@ -247,7 +248,7 @@ func (r *Receiver) take(f Frame, now time.Time) {
 	} else if !same {
 		r.stats.Switches++
 	}
-	r.needKey, r.delay = false, now.Sub(f.Sent)
+	r.needKey, r.delay = false, now.Sub(r.left.of(f))
 	r.stats.Last = f
 	r.stats.Frames++
 	r.stats.MaxDelay = max(r.stats.MaxDelay, r.delay)

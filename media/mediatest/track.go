@@ -116,8 +116,9 @@ func (t *track) reports() bool {
 	return len(t.sent) > 0
 }
 
-// write sends payloads of one timestamp on every connection.
-func (t *track) write(ts uint32, level uint8, payloads ...[]byte) {
+// write sends payloads of one timestamp on every connection. Before the last one leaves it
+// calls last.
+func (t *track) write(ts uint32, level uint8, last func(), payloads ...[]byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, b := range t.sent {
@@ -133,6 +134,9 @@ func (t *track) write(ts uint32, level uint8, payloads ...[]byte) {
 			if t.rid != "" && b.rid != 0 && b.midValue != "" && !b.reported { // as browsers
 				_ = h.SetExtension(b.mid, []byte(b.midValue))
 				_ = h.SetExtension(b.rid, []byte(t.rid))
+			}
+			if i == len(payloads)-1 {
+				last()
 			}
 			_, _ = b.out.WriteRTP(&h, payload) // a connection that is not up, or no more
 		}
