@@ -108,10 +108,23 @@ func (s *sink) take(h *forward.Header, size int, now int64, out *port.Batch) {
 		return
 	}
 	a := forward.Arrival{At: now}
-	if out != nil {
-		a.Out = out
+	if out == nil {
+		s.deliver(h, a, size)
+		return
 	}
+	a.Out, a.Burst = out, &s.p.burst
+	began := s.p.burst.Empty()
 	s.deliver(h, a, size)
+	if began && !s.p.burst.Empty() {
+		out.Later(s.p)
+	}
+}
+
+// Finish implements port.Job: it forwards what one read has brought.
+func (p *peer) Finish(out *port.Batch) {
+	p.arriving.Lock()
+	defer p.arriving.Unlock()
+	p.burst.Forward(out)
 }
 
 // deliver gives a packet to its layer.

@@ -93,6 +93,7 @@ func (l *link) close() {
 	l.p.arriving.Lock()
 	defer l.p.arriving.Unlock()
 	l.closed = true
+	l.p.burst.Drop()
 	l.receive, l.sinks, l.last = nil, nil, nil
 }
 

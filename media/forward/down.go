@@ -40,7 +40,7 @@ type Down struct {
 	wanted  *Layer
 	now     segment // of current
 	lastIn  uint64  // of current
-	caught  uint64  // packet that catching up has sent already
+	caught  uint64  // last packet that catching up has sent
 	chase   uint64  // packet that catching up is at; 0: it is not going on
 	lastOut uint64
 	lastAt  int64

@@ -25,6 +25,9 @@ type Arrival struct {
 	// Out is handed to Writers with what is forwarded now, in Packet.Out: where they may
 	// collect what is to be sent when Push has returned.
 	Out any
+	// Burst lets the packet wait until all that came together can be forwarded together;
+	// nil: it is forwarded now.
+	Burst *Burst
 }
 
 // A Layer is one incoming stream: the only one of a track, or one of a simulcast
@@ -39,6 +42,7 @@ type Layer struct {
 	lastAt atomic.Int64 // when the last packet came; 0: none yet
 	size   atomic.Uint64
 	rate   atomic.Int64 // bit/s, measured
+	run    run          // of those who push
 
 	// Guards what follows, against those who answer feedback.
 	mu       sync.Mutex
@@ -94,6 +98,9 @@ func newLayer(s *Source, spec Spec) *Layer {
 // that the layer's source belongs to calls it, in one goroutine. It reports
 // false for one that is not new, or too long.
 func (l *Layer) Push(h *Header, a Arrival) bool {
+	if l.run.n > 0 && (a.Burst == nil || h.Seq != uint16(l.run.from)+uint16(l.run.n)) {
+		l.release(a.Out) // what waits keeps its place before anything but the next one
+	}
 	p, fresh := l.accept(h, a)
 	if p == nil {
 		return false
@@ -104,17 +111,9 @@ func (l *Layer) Push(h *Header, a Arrival) bool {
 	if p.picture.begins && p.picture.width > 0 {
 		l.size.Store(uint64(p.picture.width)<<32 | uint64(p.picture.height))
 	}
-	t := l.source.track.Load()
-	if t == nil || t.closed.Load() {
-		return true
-	}
-	switched := false
-	sent := SendTime(a.At)
-	for _, d := range *l.downs.Load() {
-		switched = d.push(l, p, sent, a.Out) || switched
-	}
-	if switched {
-		t.relist()
+	if !l.hold(p, a.Burst, a.Out) {
+		l.release(a.Out)
+		l.fan(p.seq, 1, p.seq != l.high, a.Out)
 	}
 	return true
 }

@@ -126,6 +126,7 @@ func (d *Down) advance() {
 	}
 	for ; d.chase <= high; d.chase++ {
 		if d.pace.left() <= 0 {
+			d.caught = d.chase - 1
 			d.wait()
 			return
 		}

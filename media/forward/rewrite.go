@@ -5,11 +5,26 @@ import (
 	"time"
 )
 
-// push takes a packet of a layer that the subscription is listed with. It
-// reports whether the subscription switched to that layer.
-func (d *Down) push(l *Layer, p *packet, sent uint32, out any) (switched bool) {
+// push takes n packets of a layer that the subscription is listed with, from a number on.
+// It reports whether the subscription switched to that layer.
+func (d *Down) push(l *Layer, from uint64, n int, late bool, sent uint32, out any) (switched bool) {
 	d.mu.Lock()
-	d.out.Out, d.out.At = out, p.at
+	d.out.Out = out
+	for seq := from; seq < from+uint64(n); seq++ {
+		if !late && l == d.current && seq <= d.caught {
+			continue // catching up found it in the ring
+		}
+		p := l.ring.slot(seq)
+		d.out.At = p.at
+		switched = d.one(l, p, sent) || switched
+	}
+	d.out.Out = nil
+	d.mu.Unlock()
+	return switched
+}
+
+// one takes one packet.
+func (d *Down) one(l *Layer, p *packet, sent uint32) (switched bool) {
 	if l == d.current && p.seq > d.lastIn+jump {
 		d.stop() // the sender began anew
 	}
@@ -27,8 +42,6 @@ func (d *Down) push(l *Layer, p *packet, sent uint32, out any) (switched bool) {
 		d.pass(l, p, sent)
 		switched = true
 	}
-	d.out.Out = nil
-	d.mu.Unlock()
 	return switched
 }
 
@@ -94,9 +107,6 @@ func (d *Down) align(l *Layer, p *packet) uint32 {
 
 // pass forwards a packet of the current layer.
 func (d *Down) pass(l *Layer, p *packet, sent uint32) {
-	if p.seq == d.caught {
-		return
-	}
 	s := &d.now
 	if p.seq < s.from {
 		if s = d.received(l, p.seq); s == nil {

@@ -26,6 +26,7 @@ type storm struct {
 	high    uint64
 	first   uint64
 
+	burst     *Burst // nil: each packet is forwarded as it comes
 	numbered  bool
 	repairs   int // retransmissions
 	repairSeq uint16
@@ -129,7 +130,7 @@ func (s *storm) packet(i int, p rtp) {
 	case r < 0.10:
 		s.late = append(s.late, late{s.now + int64(s.rnd.IntN(20))*ms, i, p})
 	default:
-		s.layers[i].Push(p.header(s.t), Arrival{At: s.now})
+		s.layers[i].Push(p.header(s.t), Arrival{At: s.now, Burst: s.burst})
 	}
 }
 
@@ -141,9 +142,12 @@ func (s *storm) repair() {
 			keep = append(keep, l)
 			continue
 		}
-		s.layers[l.layer].Push(l.p.header(s.t), Arrival{At: s.now})
+		s.layers[l.layer].Push(l.p.header(s.t), Arrival{At: s.now, Burst: s.burst})
 	}
 	s.late = keep
+	if s.burst != nil {
+		s.burst.Forward(nil)
+	}
 	for i, l := range s.layers {
 		for _, seq := range l.Tick(s.now, nil) {
 			if p, ok := s.sent[i][seq]; ok && s.rnd.Float64() > 0.05 {
@@ -184,12 +188,22 @@ func TestStorm(t *testing.T) {
 				f[4] = 101
 				s.down.SetRepairs(f, s.numbered)
 			}
+			if seed%4 >= 2 {
+				s.burst = &Burst{}
+			}
 			for n := range 600 {
+				if s.burst != nil { // layers change while packets wait
+					s.frame(n)
+				}
 				if n%50 == 0 {
 					s.down.Aim([]string{"a", "b"}[n/50%2], false)
 					track.Update(s.now)
 				}
-				s.frame(n)
+				if s.burst == nil {
+					s.frame(n)
+				} else {
+					s.burst.Forward(nil)
+				}
 				for range 3 {
 					s.now += 11 * ms
 					s.repair()

@@ -8,15 +8,11 @@ import (
 )
 
 const (
-	// slabsMost and batchPackets are how much a Batch holds until it sends: some
-	// milliseconds' work, and a frame of eight packets to five hundred. With less, what goes
-	// to one target together is torn apart, and costs more messages.
-	slabsMost    = 20
+	// roomBytes and batchPackets are how much a Batch holds until it sends. The room is small
+	// enough to be in a core's cache still when the kernel copies it, and large enough for a
+	// frame to fifty subscriptions: what goes to one target together is seldom torn apart.
+	roomBytes    = 512 << 10
 	batchPackets = 4096
-	// slabBytes is how much is allocated at once, when it is needed for the first time.
-	slabBytes = 256 << 10
-	// slabsKept is for how many reads a slab is kept that none of them has needed.
-	slabsKept = 4096
 	// crowdedFor is how often is sent before a socket that was full counts as free again.
 	crowdedFor = 128
 	// segmentsMost is how many packets are one message (Linux, UDP_MAX_SEGMENTS), and
@@ -78,19 +74,33 @@ type Batch struct {
 	id   int
 	turn uint32
 
-	slabs   [][]byte // at least one; at most slabsMost
-	at      int      // slab in use
-	used    int      // bytes of it
-	most    int      // slabs that were in use at once …
-	reads   int      // … in so many reads
+	room    []byte // as much of it is in memory as was ever used at once
+	used    int    // bytes of it
 	packets []packet
 	dests   []dest
 	crowded int // for how many times to send the socket counts as full yet
+	jobs    []Job
 
 	// Made by plan.
 	messages []message
 	pieces   [][]byte
 	flows    []*Flow
+}
+
+// A Job is what a Handler does when all that came together has been handled.
+type Job interface{ Finish(out *Batch) }
+
+// Later has a job done before the batch is sent. A Handler may ask for one with each packet.
+func (b *Batch) Later(j Job) { b.jobs = append(b.jobs, j) }
+
+// finish does the jobs and sends what there is.
+func (b *Batch) finish() {
+	for _, j := range b.jobs {
+		j.Finish(b)
+	}
+	clear(b.jobs)
+	b.jobs = b.jobs[:0]
+	b.Flush()
 }
 
 // packet is one of a batch.
@@ -115,46 +125,19 @@ type message struct {
 
 func (b *Batch) init(p *Port, d device, id int) {
 	b.p, b.dev, b.id, b.turn = p, d, id, 1
-	b.slabs = [][]byte{make([]byte, slabBytes)}
+	b.room = make([]byte, roomBytes)
 }
 
 // Reserve returns room for a packet of at most n bytes, of length 0. It is the
 // caller's until Add, or until the next Reserve.
 func (b *Batch) Reserve(n int) []byte {
-	if n > slabBytes {
+	if n > len(b.room) {
 		return make([]byte, 0, n)
 	}
-	switch {
-	case len(b.packets) == batchPackets:
+	if b.used+n > len(b.room) || len(b.packets) == batchPackets {
 		b.Flush()
-	case b.used+n > slabBytes:
-		b.next()
 	}
-	return b.slabs[b.at][b.used : b.used : b.used+n]
-}
-
-// next goes on in another slab, or sends if there may be none.
-func (b *Batch) next() {
-	if b.at == slabsMost-1 {
-		b.Flush()
-		return
-	}
-	b.at++
-	b.used = 0
-	if b.at == len(b.slabs) {
-		b.slabs = append(b.slabs, make([]byte, slabBytes))
-	}
-}
-
-// relax gives up the slabs that a while has not needed. The loop calls it with each read.
-func (b *Batch) relax() {
-	if b.reads++; b.reads < slabsKept {
-		return
-	}
-	if b.most+1 < len(b.slabs) {
-		b.slabs = append(make([][]byte, 0, b.most+1), b.slabs[:b.most+1]...)
-	}
-	b.most, b.reads = 0, 0
+	return b.room[b.used : b.used : b.used+n]
 }
 
 // Add takes a packet that is in the room that was reserved. f may be nil.
@@ -188,8 +171,7 @@ func (b *Batch) Flush() {
 	clear(b.flows)
 	clear(b.dests)
 	clear(b.messages)
-	b.most = max(b.most, b.at)
-	b.packets, b.dests, b.at, b.used = b.packets[:0], b.dests[:0], 0, 0
+	b.packets, b.dests, b.used = b.packets[:0], b.dests[:0], 0
 	if b.turn++; b.turn == 0 {
 		b.turn = 1
 	}

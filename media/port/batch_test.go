@@ -170,60 +170,26 @@ func TestBatchOverflows(t *testing.T) {
 	if n := len(f.took()); n != batchPackets {
 		t.Errorf("%d were sent", n)
 	}
-	room := b.Reserve(slabBytes + 1)
-	b.Add(append(room, make([]byte, slabBytes+1)...), to, nil)
+	room := b.Reserve(roomBytes + 1)
+	b.Add(append(room, make([]byte, roomBytes+1)...), to, nil)
 	b.Add(nil, to, nil)
 	b.Flush()
 	if n := len(f.took()); n != 2 {
 		t.Errorf("%d were sent", n)
 	}
-}
-
-// Room is there when it is needed, goes on being used, and is given up when nobody has
-// needed it for a while.
-func TestSlabs(t *testing.T) {
-	b, f, _ := newBatch(t)
-	const size = 1200
-	to, each := NewTarget(at(1)), slabBytes/(size+20)
-	if len(b.slabs) != 1 {
-		t.Errorf("%d slabs at first", len(b.slabs))
-	}
-	burst := func(slabs int) {
-		for i := range slabs * each {
-			add(b, size, byte(i), to, nil)
-		}
-	}
-	burst(3)
-	if len(f.took()) > 0 || len(b.slabs) != 3 {
-		t.Errorf("%d slabs for three of packets", len(b.slabs))
-	}
-	b.Flush()
-	for i, d := range f.took() {
-		if len(d.b) != size || d.b[0] != byte(i) || d.b[size-1] != byte(i) {
-			t.Fatalf("packet %d is of %d: %d bytes", i, d.b[0], len(d.b))
-		}
-	}
-	for range slabsKept {
-		burst(1)
-		b.Flush()
-		f.took()
-		b.relax()
-	}
-	if len(b.slabs) != 3 {
-		t.Errorf("%d slabs, and three were needed in this while", len(b.slabs))
-	}
-	for range slabsKept {
-		b.relax()
-	}
-	if len(b.slabs) != 1 {
-		t.Errorf("%d slabs, and none was needed", len(b.slabs))
-	}
+	const size = 60_000
 	before := 0
-	for before == 0 { // it never holds more than it may
-		add(b, 60_000, 1, to, nil)
-		before = len(f.took())
+	for i := 0; before == 0; i++ { // it never holds more than it has room for
+		add(b, size, byte(i), to, nil)
+		sent := f.took()
+		for i, d := range sent {
+			if len(d.b) != size || d.b[0] != byte(i) || d.b[size-1] != byte(i) {
+				t.Fatalf("packet %d is of %d: %d bytes", i, d.b[0], len(d.b))
+			}
+		}
+		before = len(sent)
 	}
-	if len(b.slabs) != slabsMost || before != slabsMost*(slabBytes/60_020) {
-		t.Errorf("%d packets sent of %d slabs", before, len(b.slabs))
+	if want := roomBytes / size; before != want {
+		t.Errorf("%d packets were sent of room for %d", before, want)
 	}
 }

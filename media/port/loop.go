@@ -85,8 +85,7 @@ func (l *loop) run() {
 		for i := range l.in.n {
 			l.handle(i, now)
 		}
-		l.batch.Flush()
-		l.batch.relax()
+		l.batch.finish()
 		if now-yielded > yieldEvery {
 			yielded = now
 			runtime.Gosched()

@@ -1,0 +1,109 @@
+package forward
+
+// A Burst is the packets that one read has brought of a connection and that are not
+// forwarded yet. They are forwarded subscription by subscription, all of a layer's at once,
+// and not packet by packet: so the state of a subscription is looked at once for each read,
+// and what goes to one address lies together. Sound, and what comes out of order, does not
+// wait. The zero value is an empty one; it is used by those who call Push, one at a time.
+type Burst struct {
+	layers [burstLayers]*Layer
+	n      int
+}
+
+const (
+	// burstLayers is how many layers wait at once; packets of others are forwarded as they
+	// come.
+	burstLayers = 8
+	// runMost is how many packets of a layer wait at once. Its ring is much longer.
+	runMost = 64
+)
+
+// run is packets of a layer that follow each other and are not forwarded yet.
+type run struct {
+	from   uint64
+	n      int
+	listed bool // with a Burst
+}
+
+// Empty reports whether nothing waits.
+func (b *Burst) Empty() bool { return b.n == 0 }
+
+// Forward forwards what waits. out is what Arrival.Out was, or what has taken its place.
+func (b *Burst) Forward(out any) {
+	for _, l := range b.layers[:b.n] {
+		l.release(out)
+		l.run.listed = false
+	}
+	b.clear()
+}
+
+// Drop forgets what waits.
+func (b *Burst) Drop() {
+	for _, l := range b.layers[:b.n] {
+		l.run = run{}
+	}
+	b.clear()
+}
+
+func (b *Burst) clear() {
+	clear(b.layers[:b.n])
+	b.n = 0
+}
+
+// list makes a layer be forwarded with the others. It reports false if there are too many.
+func (b *Burst) list(l *Layer) bool {
+	if !l.run.listed {
+		if b.n == burstLayers {
+			return false
+		}
+		b.layers[b.n] = l
+		b.n++
+		l.run.listed = true
+	}
+	return true
+}
+
+// hold lets the newest packet of a layer wait, after those that do. It reports false if it
+// may not.
+func (l *Layer) hold(p *packet, b *Burst, out any) bool {
+	r := &l.run
+	if b == nil || l.Codec == Sound || p.seq != l.high || !b.list(l) {
+		return false
+	}
+	if r.n == runMost || r.n > 0 && p.seq != r.from+uint64(r.n) {
+		l.release(out)
+	}
+	if r.n == 0 {
+		r.from = p.seq
+	}
+	r.n++
+	return true
+}
+
+// release forwards what waits of a layer.
+func (l *Layer) release(out any) {
+	r := &l.run
+	if r.n == 0 {
+		return
+	}
+	from, n := r.from, r.n
+	r.n = 0
+	l.fan(from, n, false, out)
+}
+
+// fan forwards n packets from a number on; late ones are such that others were forwarded
+// before that came after them.
+func (l *Layer) fan(from uint64, n int, late bool, out any) {
+	t := l.source.track.Load()
+	if t == nil || t.closed.Load() {
+		return
+	}
+	switched := false
+	sent := SendTime(l.ring.slot(from).at)
+	for _, d := range *l.downs.Load() {
+		switched = d.push(l, from, n, late, sent, out) || switched
+	}
+	if switched {
+		t.relist()
+	}
+}
