@@ -72,7 +72,7 @@ type Result struct {
 	Frames      int           // whole frames that arrived
 	Damaged     int           // frames that did not, or not whole
 	Lost        int           // packets that never arrived
-	Median      time.Duration // from when its last packet leaves the camera until the subscriber's kernel has it (Linux; else until it is read), whole frames
+	Median      time.Duration // of whole frames, or of packets of sound: from when the last packet leaves until the subscriber's kernel has it (Linux; else until it is read)
 	Worst       time.Duration // 99th percentile of that
 	Join        time.Duration // median, from asking to the first whole frame; 0: not measured
 }
@@ -182,7 +182,10 @@ func measure(ctx context.Context, s Scenario, o Options, begin func() (subject, 
 	if err != nil {
 		return r, err
 	}
-	l := &load{subject: e, bitrate: o.Bitrate}
+	l := &load{subject: e, bitrate: o.Bitrate, kind: "video"}
+	if s.Audio {
+		l.kind = "audio"
+	}
 	defer l.close()
 	if err := l.build(ctx, s); err != nil {
 		return r, err
@@ -229,7 +232,7 @@ func measure(ctx context.Context, s Scenario, o Options, begin func() (subject, 
 func (r Report) WriteTo(w io.Writer) (int64, error) {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 8, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(t, "scenario\t\tpackets/s\tengine CPU\tCPU-s per million\tframe p50\tp99\tfirst frame\tlost\tKiB per subscriber\tabove idle\tload CPU\t")
+	_, _ = fmt.Fprintln(t, "scenario\t\tpackets/s\tengine CPU\tCPU-s per million\tdelay p50\tp99\tfirst frame\tlost\tKiB per subscriber\tabove idle\tload CPU\t")
 	for i, x := range r {
 		seconds := x.Elapsed.Seconds()
 		all, above := x.perSubscriber()

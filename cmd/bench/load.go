@@ -25,6 +25,7 @@ type subject interface {
 // load is the synthetic clients of a scenario.
 type load struct {
 	subject   subject
+	kind      string          // of the track that is looked at
 	joins     []time.Duration // from asking for a picture to a whole one
 	bitrate   int
 	clients   []*mediatest.Client
@@ -49,11 +50,7 @@ func (l *load) build(ctx context.Context, s Scenario) error {
 		}
 	}
 	for _, p := range l.receivers {
-		kind := "video"
-		if s.Audio {
-			kind = "audio"
-		}
-		if err := p.WaitPackets(ctx, "", kind, 5); err != nil {
+		if err := p.WaitPackets(ctx, "", l.kind, 5); err != nil {
 			return err
 		}
 	}
@@ -110,7 +107,7 @@ func (l *load) reset() {
 	l.before = nil
 	for _, p := range l.receivers {
 		l.before = append(l.before, p.Stats())
-		p.Delays()
+		p.Delays(l.kind)
 	}
 }
 
@@ -141,7 +138,7 @@ func (l *load) judge(r *Result) {
 			r.Lost += now.Lost - was.Lost
 			r.Received += uint64(now.Packets - was.Packets)
 		}
-		delays = append(delays, p.Delays()...)
+		delays = append(delays, p.Delays(l.kind)...)
 	}
 	slices.Sort(delays)
 	if n := len(delays); n > 0 {

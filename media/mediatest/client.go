@@ -25,8 +25,8 @@ type Config struct {
 	FPS int
 	// Departures makes delays those of the network: from when the last packet of a frame was
 	// about to leave a client that has the same Departures, until the kernel had all of the
-	// frame (on Linux; elsewhere, until it was read). Without, they begin when a frame is
-	// made, and end when it has been read.
+	// frame (on Linux; elsewhere, until it was read). Those of sound are measured, too. Without,
+	// they begin when a frame is made, and end when it has been read.
 	Departures *Departures
 	// Level is the loudness of the microphone in -dBov, default 30.
 	Level uint8
@@ -88,11 +88,13 @@ const (
 // SoundGap is the time from one packet of a microphone to the next.
 const SoundGap = 20 * time.Millisecond
 
-// Sound is what packet n of a microphone carries, as a Receiver knows it.
-func Sound(n uint32) []byte {
+// Sound is what packet n of a microphone carries, as a Receiver knows it; source is which
+// microphone that is.
+func Sound(source, n uint32) []byte {
 	payload := make([]byte, audioBytes)
 	payload[0] = 0x78 // Opus TOC: CELT, 20 ms, mono
 	binary.BigEndian.PutUint32(payload[1:], n)
+	binary.BigEndian.PutUint32(payload[5:], source)
 	return payload
 }
 
@@ -204,11 +206,11 @@ func (c *Client) record() {
 }
 
 func (c *Client) speak(n uint32) {
-	level, payload := c.cfg.Level, Sound(n)
+	level, payload := c.cfg.Level, Sound(c.source, n)
 	if c.silent.Load() {
 		level, payload = 127, payload[:3]
 	}
-	c.mic.write(n*960, level, func() {}, payload)
+	c.mic.write(n*960, level, func() { c.cfg.Departures.note(c.source, soundLayer, n) }, payload)
 }
 
 func (c *Client) shoot(l *layer, ts uint32) {
@@ -229,7 +231,7 @@ func (c *Client) shoot(l *layer, ts uint32) {
 		size *= 3
 	}
 	frame := f.Append(nil, size)
-	last := func() { c.cfg.Departures.note(f) }
+	last := func() { c.cfg.Departures.note(f.Source, f.Layer, f.Number) }
 	if c.cfg.Codec == webrtc.MimeTypeH264 {
 		l.write(ts, 0, last, cut(frame, f.Key)...)
 		return

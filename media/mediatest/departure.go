@@ -5,12 +5,13 @@ import (
 	"time"
 )
 
-// Departures knows when the last packet of a frame was about to leave. What a camera needs
-// to send a frame, and what keeps it from the processor meanwhile, is then not taken for
-// a delay of the server's. Clients of one process share it; it knows the last frames only.
+// Departures knows when the last packet of a frame was about to leave, and each one of
+// sound. What a camera needs to send a frame, and what keeps it from the processor
+// meanwhile, is then not taken for a delay of the server's. Clients of one process share it;
+// it knows the last ones only.
 type Departures struct {
 	mu   sync.Mutex
-	last [1 << 10]departure
+	last [1 << 14]departure
 }
 
 type departure struct {
@@ -19,30 +20,34 @@ type departure struct {
 	at             time.Time
 }
 
-func (d *Departures) place(f Frame) *departure {
-	return &d.last[(f.Number*4+uint32(f.Layer)+f.Source)%uint32(len(d.last))]
+// soundLayer stands for a microphone where there is the layer of a camera.
+const soundLayer = 0xff
+
+// place is where a departure is kept. Sources are random, so two of them seldom meet.
+func (d *Departures) place(source uint32, layer uint8, number uint32) *departure {
+	return &d.last[(number*4+uint32(layer)+source)%uint32(len(d.last))]
 }
 
-// note says that the last packet of a frame leaves now.
-func (d *Departures) note(f Frame) {
+// note says that a frame, or a packet of sound, leaves now.
+func (d *Departures) note(source uint32, layer uint8, number uint32) {
 	if d == nil {
 		return
 	}
 	d.mu.Lock()
-	*d.place(f) = departure{f.Source, f.Number, f.Layer, time.Now()}
+	*d.place(source, layer, number) = departure{source, number, layer, time.Now()}
 	d.mu.Unlock()
 }
 
-// of returns when the last packet of a frame left; if that is not known, when the frame was
-// made.
-func (d *Departures) of(f Frame) time.Time {
-	if d != nil {
-		d.mu.Lock()
-		is := *d.place(f)
-		d.mu.Unlock()
-		if is.source == f.Source && is.number == f.Number && is.layer == f.Layer && !is.at.IsZero() {
-			return is.at
-		}
+// of returns when that was; zero: it is not known.
+func (d *Departures) of(source uint32, layer uint8, number uint32) time.Time {
+	if d == nil {
+		return time.Time{}
 	}
-	return f.Sent
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	is := d.place(source, layer, number)
+	if is.source != source || is.number != number || is.layer != layer {
+		return time.Time{}
+	}
+	return is.at
 }

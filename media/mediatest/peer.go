@@ -39,7 +39,7 @@ type Peer struct {
 	channels  map[string]*webrtc.DataChannel
 	open      map[string]bool
 	remb      float64
-	delays    []time.Duration
+	delays    map[string][]time.Duration // by kind
 	messages  func(label string, text bool, data []byte)
 	candidate func(text, mid string, index int)
 }
@@ -64,7 +64,7 @@ func (c *Client) Peer() (*Peer, error) {
 	}
 	p := &Peer{
 		c: c, pc: pc, came: came, changed: make(chan struct{}), stats: map[string]Stats{},
-		channels: map[string]*webrtc.DataChannel{}, open: map[string]bool{},
+		delays: map[string][]time.Duration{}, channels: map[string]*webrtc.DataChannel{}, open: map[string]bool{},
 	}
 	pc.OnTrack(p.receive)
 	pc.OnDataChannel(p.channel)
@@ -300,8 +300,8 @@ func (p *Peer) receive(t *webrtc.TrackRemote, r *webrtc.RTPReceiver) {
 		in.Push(packet, p.came.of(packet.SSRC, packet.SequenceNumber))
 		p.update(func() {
 			p.stats[in.stats.Stream+"/"+in.stats.Kind] = in.stats
-			if in.delay > 0 && len(p.delays) < maxDelays {
-				p.delays = append(p.delays, in.delay)
+			if all := p.delays[in.stats.Kind]; in.delay > 0 && len(all) < maxDelays {
+				p.delays[in.stats.Kind] = append(all, in.delay)
 			}
 		})
 		in.delay = 0

@@ -53,6 +53,7 @@ type Receiver struct {
 
 	spoken bool
 	begin  uint32 // timestamp that the microphone's first packet had
+	source uint32 // which microphone it is
 
 	started bool
 	next    uint64 // the lowest extended sequence number that is missing
@@ -69,8 +70,8 @@ type Receiver struct {
 	pid     int // of the frame before; -1: not known
 	needKey bool
 	lastPID int
-	delay   time.Duration // of a frame that has just been finished
-	left    *Departures   // nil: frames leave when they are made
+	delay   time.Duration // of a frame that has just been finished, or of sound
+	left    *Departures   // nil: frames leave when they are made, and of sound it is not known
 }
 
 // NewReceiver returns one for a track of a stream. kind is "audio" or "video", codec
@@ -108,26 +109,31 @@ func (r *Receiver) Push(p *rtp.Packet, now time.Time) {
 	}
 	r.high = max(r.high, seq)
 	r.held[seq] = p
-	r.compare(p)
+	r.compare(p, now)
 	r.drain(now)
 }
 
 // compare checks a packet of sound as it comes: what it carries, and that its timestamp
 // belongs to it.
-func (r *Receiver) compare(p *rtp.Packet) {
+func (r *Receiver) compare(p *rtp.Packet, now time.Time) {
 	if r.stats.Kind != "audio" || len(p.Payload) <= 3 {
 		return
 	}
-	if len(p.Payload) != audioBytes || p.Payload[0] != 0x78 || slices.Max(p.Payload[5:]) > 0 {
+	if len(p.Payload) != audioBytes || p.Payload[0] != 0x78 || slices.Max(p.Payload[9:]) > 0 {
 		r.stats.Wrong++
 		return
 	}
-	begin := p.Timestamp - binary.BigEndian.Uint32(p.Payload[1:])*960
+	n, source := binary.BigEndian.Uint32(p.Payload[1:]), binary.BigEndian.Uint32(p.Payload[5:])
+	begin := p.Timestamp - n*960
 	if !r.spoken {
-		r.spoken, r.begin = true, begin
+		r.spoken, r.begin, r.source = true, begin, source
 	}
-	if begin != r.begin {
+	if begin != r.begin || source != r.source {
 		r.stats.Wrong++
+		return
+	}
+	if left := r.left.of(source, soundLayer, n); !left.IsZero() {
+		r.delay = now.Sub(left)
 	}
 }
 
@@ -248,7 +254,11 @@ func (r *Receiver) take(f Frame, now time.Time) {
 	} else if !same {
 		r.stats.Switches++
 	}
-	r.needKey, r.delay = false, now.Sub(r.left.of(f))
+	left := r.left.of(f.Source, f.Layer, f.Number)
+	if left.IsZero() {
+		left = f.Sent
+	}
+	r.needKey, r.delay = false, now.Sub(left)
 	r.stats.Last = f
 	r.stats.Frames++
 	r.stats.MaxDelay = max(r.stats.MaxDelay, r.delay)

@@ -17,15 +17,16 @@ func (p *Peer) Stats() map[string]Stats {
 	return maps.Clone(p.stats)
 }
 
-// maxDelays is how many delays are kept.
+// maxDelays is how many delays of a kind are kept.
 const maxDelays = 1 << 16
 
-// Delays returns how long frames have taken from the camera, and forgets them.
-func (p *Peer) Delays() []time.Duration {
+// Delays returns how long frames ("video") have taken from the camera, or packets of sound
+// ("audio") from the microphone, see Config.Departures; and forgets them.
+func (p *Peer) Delays(kind string) []time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	all := p.delays
-	p.delays = nil
+	all := p.delays[kind]
+	delete(p.delays, kind)
 	return all
 }
 

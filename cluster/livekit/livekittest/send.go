@@ -124,7 +124,7 @@ func (c *Client) speak(d *device) error {
 		return err
 	}
 	d.tracks = []*lksdk.LocalTrack{t}
-	m := &mic{sound: c.o.Sound}
+	m := &mic{sound: c.o.Sound, source: rand.Uint32()}
 	if c.o.NoLevels {
 		return t.StartWrite(m, nil)
 	}
@@ -134,14 +134,15 @@ func (c *Client) speak(d *device) error {
 // mic makes sound. It implements lksdk.SampleProvider.
 type mic struct {
 	lksdk.BaseSampleProvider
-	sound [][]byte // nil: synthetic
-	n     uint32
+	sound  [][]byte // nil: synthetic
+	source uint32
+	n      uint32
 }
 
 // NextSample implements lksdk.SampleProvider.
 func (m *mic) NextSample(ctx context.Context) (media.Sample, error) {
 	m.n++
-	data := mediatest.Sound(m.n)
+	data := mediatest.Sound(m.source, m.n)
 	if len(m.sound) > 0 {
 		data = m.sound[int(m.n)%len(m.sound)]
 	}
