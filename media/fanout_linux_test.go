@@ -49,7 +49,6 @@ func (f *fanOut) Packet(_ []byte, _ int64, out *port.Batch) bool {
 // push forwards the next packet.
 func (f *fanOut) push(out *port.Batch) {
 	f.seq++
-	f.now += int64(time.Millisecond)
 	f.layer.Push(&forward.Header{Marker: true, PT: 96, Seq: f.seq, TS: uint32(f.seq) * 3000, Payload: f.body}, forward.Arrival{At: f.now, Out: out, Burst: &f.burst})
 }
 
@@ -57,6 +56,7 @@ func (f *fanOut) push(out *port.Batch) {
 func (f *fanOut) flush(out *port.Batch) {
 	f.burst.Forward(out)
 	out.Flush()
+	f.now += 8 * int64(time.Millisecond)
 }
 
 func newFanOut(tb testing.TB, n int) *fanOut {

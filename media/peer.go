@@ -21,8 +21,8 @@ type peer struct {
 	// What each packet needs comes first, so that it is in one line of the cache.
 	arriving sync.Mutex // one packet comes in at a time; contended only while keys are made
 	routes   atomic.Pointer[routes]
-	burst    forward.Burst // what came in and is not forwarded yet; under arriving
 	feedback feedback
+	burst    forward.Burst // what came in and is not forwarded yet; under arriving
 
 	e    *Engine
 	cfg  bridge.PeerConfig

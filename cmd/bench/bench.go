@@ -191,14 +191,14 @@ func measure(ctx context.Context, s Scenario, o Options, begin func() (subject, 
 		return r, err
 	}
 	o.Progress(fmt.Sprintf("  %d connections are up", len(l.all())))
-	before, err := e.usage()
-	if err != nil {
-		return r, err
-	}
 	if s.Joins > 0 {
 		return l.soak(ctx, s, o)
 	}
 	defer calm()()
+	before, err := e.usage()
+	if err != nil {
+		return r, err
+	}
 	l.reset()
 	own, started := cpu(), time.Now()
 	select {

@@ -1,13 +1,14 @@
 package forward
 
-// A Burst is the packets that one read has brought of a connection and that are not
+// A Burst is packets of a connection that came together, in one read as a rule, and are not
 // forwarded yet. They are forwarded subscription by subscription, all of a layer's at once,
 // and not packet by packet: so the state of a subscription is looked at once for each read,
 // and what goes to one address lies together. Sound, and what comes out of order, does not
-// wait. The zero value is an empty one; it is used by those who call Push, one at a time.
+// wait; and what came of one layer may be forwarded before what came earlier of another. The
+// zero value is an empty one; it is used by those who call Push, one at a time.
 type Burst struct {
-	layers [burstLayers]*Layer
 	n      int
+	layers [burstLayers]*Layer
 }
 
 const (
@@ -28,7 +29,7 @@ type run struct {
 // Empty reports whether nothing waits.
 func (b *Burst) Empty() bool { return b.n == 0 }
 
-// Forward forwards what waits. out is what Arrival.Out was, or what has taken its place.
+// Forward forwards what waits. out takes the place of Arrival.Out.
 func (b *Burst) Forward(out any) {
 	for _, l := range b.layers[:b.n] {
 		l.release(out)
@@ -63,14 +64,15 @@ func (b *Burst) list(l *Layer) bool {
 	return true
 }
 
-// hold lets the newest packet of a layer wait, after those that do. It reports false if it
-// may not.
+// hold lets the newest packet of a layer wait, after those that do, which it follows. It
+// reports false if it may not. What comes while the track is closed does not wait until it
+// may be open.
 func (l *Layer) hold(p *packet, b *Burst, out any) bool {
 	r := &l.run
-	if b == nil || l.Codec == Sound || p.seq != l.high || !b.list(l) {
+	if b == nil || l.Codec == Sound || p.seq != l.high || l.open() == nil || !b.list(l) {
 		return false
 	}
-	if r.n == runMost || r.n > 0 && p.seq != r.from+uint64(r.n) {
+	if r.n == runMost {
 		l.release(out)
 	}
 	if r.n == 0 {
@@ -93,17 +95,32 @@ func (l *Layer) release(out any) {
 
 // fan forwards n packets from a number on; late ones are such that others were forwarded
 // before that came after them.
+//
+// It begins with another subscription each time: where the network does not take all, those
+// who come last get nothing.
 func (l *Layer) fan(from uint64, n int, late bool, out any) {
-	t := l.source.track.Load()
-	if t == nil || t.closed.Load() {
+	t := l.open()
+	if t == nil {
 		return
 	}
+	const golden = 0x9e3779b9 // 2^32 divided by the golden ratio: steps that cover the circle evenly
+	all := *l.downs.Load()
+	begin := int(uint64(uint32(from)*golden) * uint64(len(all)) >> 32)
 	switched := false
-	sent := SendTime(l.ring.slot(from).at)
-	for _, d := range *l.downs.Load() {
-		switched = d.push(l, from, n, late, sent, out) || switched
+	for _, part := range [2][]*Down{all[begin:], all[:begin]} {
+		for _, d := range part {
+			switched = d.push(l, from, n, late, out) || switched
+		}
 	}
 	if switched {
 		t.relist()
 	}
+}
+
+// open returns the track that the layer feeds, nil if there is none or its gate is closed.
+func (l *Layer) open() *Track {
+	if t := l.source.track.Load(); t != nil && !t.closed.Load() {
+		return t
+	}
+	return nil
 }

@@ -128,11 +128,11 @@ type Packet struct {
 	Level    uint8  // of audio, as in RFC 6464
 	HasLevel bool
 	Padding  uint8
-	At       int64  // now
+	At       int64  // when it came in; of what is sent beside that: now
 	Number   uint16 // transport-wide sequence number: the Writer's own
 	Head     []byte // rewritten beginning of the payload
 	Body     []byte // shared with other subscriptions
-	Out      any    // Arrival.Out; nil: it is sent at once
+	Out      any    // Arrival.Out, or what Burst.Forward got; nil: it is sent at once
 }
 
 // A Writer encrypts packets and sends them to one subscription. Write may not

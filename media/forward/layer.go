@@ -23,7 +23,7 @@ type Arrival struct {
 	Level    uint8 // RFC 6464, with the voice bit
 	HasLevel bool
 	// Out is handed to Writers with what is forwarded now, in Packet.Out: where they may
-	// collect what is to be sent when Push has returned.
+	// collect what is to be sent when Push has returned. That may be packets of a Burst, too.
 	Out any
 	// Burst lets the packet wait until all that came together can be forwarded together;
 	// nil: it is forwarded now.
@@ -94,7 +94,7 @@ func newLayer(s *Source, spec Spec) *Layer {
 	return l
 }
 
-// Push takes a packet that was received, and forwards it. Only the connection
+// Push takes a packet that was received, and forwards it, or lets it wait in a Burst. Only the connection
 // that the layer's source belongs to calls it, in one goroutine. It reports
 // false for one that is not new, or too long.
 func (l *Layer) Push(h *Header, a Arrival) bool {

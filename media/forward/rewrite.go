@@ -7,7 +7,7 @@ import (
 
 // push takes n packets of a layer that the subscription is listed with, from a number on.
 // It reports whether the subscription switched to that layer.
-func (d *Down) push(l *Layer, from uint64, n int, late bool, sent uint32, out any) (switched bool) {
+func (d *Down) push(l *Layer, from uint64, n int, late bool, out any) (switched bool) {
 	d.mu.Lock()
 	d.out.Out = out
 	for seq := from; seq < from+uint64(n); seq++ {
@@ -16,7 +16,7 @@ func (d *Down) push(l *Layer, from uint64, n int, late bool, sent uint32, out an
 		}
 		p := l.ring.slot(seq)
 		d.out.At = p.at
-		switched = d.one(l, p, sent) || switched
+		switched = d.one(l, p, SendTime(p.at)) || switched
 	}
 	d.out.Out = nil
 	d.mu.Unlock()

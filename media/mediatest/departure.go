@@ -8,7 +8,8 @@ import (
 // Departures knows when the last packet of a frame was about to leave, and each one of
 // sound. What a camera needs to send a frame, and what keeps it from the processor
 // meanwhile, is then not taken for a delay of the server's. Clients of one process share it;
-// it knows the last ones only.
+// it knows the last ones only, and of a camera that is sent on several connections the last
+// of those.
 type Departures struct {
 	mu   sync.Mutex
 	last [1 << 14]departure

@@ -67,7 +67,7 @@ func (f *Flow) drop(b []byte) {
 }
 
 // Batch is what a loop sends when it has handled all that came together. Only
-// that loop uses it, within Handler.Packet.
+// that loop uses it, within Handler's methods and Job.Finish.
 type Batch struct {
 	p    *Port
 	dev  device
@@ -90,7 +90,8 @@ type Batch struct {
 // A Job is what a Handler does when all that came together has been handled.
 type Job interface{ Finish(out *Batch) }
 
-// Later has a job done before the batch is sent. A Handler may ask for one with each packet.
+// Later has a job done when all that was read together has been handled. A Handler may ask
+// for one with each packet; a job may not.
 func (b *Batch) Later(j Job) { b.jobs = append(b.jobs, j) }
 
 // finish does the jobs and sends what there is.

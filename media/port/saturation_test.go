@@ -38,6 +38,7 @@ type room struct {
 	layers [2]*forward.Layer // sound, picture
 	downs  [2][]*forward.Down
 	seq    [2]uint16
+	burst  forward.Burst
 }
 
 func newRoom(n int, out *Batch) *room {
@@ -68,7 +69,7 @@ func (r *room) push(i int, time, part int, last bool, payload []byte) {
 	binary.BigEndian.PutUint16(payload[len(payload)-4:], uint16(time))
 	payload[len(payload)-1] = byte(part)
 	r.layers[i].Push(&forward.Header{Marker: last, Seq: r.seq[i], TS: uint32(time+1) * 3000, Payload: payload},
-		forward.Arrival{At: int64(time+1) * 33e6})
+		forward.Arrival{At: int64(time+1) * 33e6, Burst: &r.burst})
 }
 
 // heard checks what somebody got: all of the sound, and of each picture the beginning.
@@ -102,7 +103,7 @@ func heard(t *testing.T, got [][]byte, times, parts int) (whole int) {
 }
 
 const (
-	members, times, parts = 40, 200, 8
+	members, times, parts = 150, 100, 8 // more than one batch holds of half a picture
 	partSize              = 1100
 	fits                  = members * parts * (partSize + 12) * 6 / 10 / 2 // of each half of a picture
 )
@@ -122,6 +123,7 @@ func saturate(r *room, b *Batch, f *fake) (got [members][][]byte) {
 	for n := range times {
 		for part := range parts {
 			if part%(parts/2) == 0 {
+				r.burst.Forward(nil)
 				b.Flush()
 				space = fits
 			}
@@ -135,6 +137,7 @@ func saturate(r *room, b *Batch, f *fake) (got [members][][]byte) {
 			}
 		}
 	}
+	r.burst.Forward(nil)
 	b.Flush()
 	for _, d := range f.took() {
 		k := d.at.Port() - 1
