@@ -272,10 +272,9 @@ func TestSeedsByName(t *testing.T) {
 	})
 }
 
-// lastProbe is what memberlist leaves behind for some hundred milliseconds: a probe that
-// was begun before it ended, and ends by its timeout.
+// lastProbe is what memberlist leaves behind.
 func lastProbe() goleak.Option {
-	return goleak.IgnoreAnyFunction("github.com/hashicorp/memberlist.(*Memberlist).probeNode")
+	return goleak.IgnoreAnyFunction(clustertest.LastProbe)
 }
 
 // TestOverTheNetwork gossips over real sockets.

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"dragoman/bridge"
+	"dragoman/cluster/clustertest"
 	"dragoman/e2e/driver"
 	"dragoman/media/mediatest"
 )
@@ -37,8 +38,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction(mediatest.Stuck),
-		// memberlist waits for the answer to its last probe after it has been shut down
-		goleak.IgnoreAnyFunction("github.com/hashicorp/memberlist.(*Memberlist).probeNode"))
+		goleak.IgnoreAnyFunction(clustertest.LastProbe))
 }
 
 // beChild joins, publishes, says so, and stays until it is killed.

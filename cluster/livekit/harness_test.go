@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"dragoman/bridge"
+	"dragoman/cluster/clustertest"
 	"dragoman/cluster/livekit"
 	"dragoman/cluster/livekit/livekittest"
 	"dragoman/cluster/livekit/quiet"
@@ -28,8 +29,7 @@ func TestMain(m *testing.M) {
 		<-settle.C
 		os.Exit(code)
 	}),
-		// Memberlist's last probe waits for an answer that does not come.
-		goleak.IgnoreAnyFunction("github.com/hashicorp/memberlist.(*Memberlist).probeNode"))
+		goleak.IgnoreAnyFunction(clustertest.LastProbe))
 }
 
 // patience is how long a test waits for what should come.

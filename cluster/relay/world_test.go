@@ -16,6 +16,7 @@ import (
 
 	"dragoman/bridge"
 	"dragoman/cluster"
+	"dragoman/cluster/clustertest"
 	"dragoman/cluster/relay"
 	"dragoman/media"
 	"dragoman/media/mediatest"
@@ -23,8 +24,7 @@ import (
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction(mediatest.Stuck),
-		// Memberlist's last probe waits for an answer that does not come.
-		goleak.IgnoreAnyFunction("github.com/hashicorp/memberlist.(*Memberlist).probeNode"))
+		goleak.IgnoreAnyFunction(clustertest.LastProbe))
 }
 
 // patience is how long a test waits for what should come.

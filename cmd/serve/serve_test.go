@@ -25,6 +25,7 @@ import (
 	"github.com/gorilla/websocket"
 	"go.uber.org/goleak"
 
+	"dragoman/cluster/clustertest"
 	"dragoman/cluster/livekit/quiet"
 	"dragoman/config"
 	"dragoman/dialects/ahoy/client"
@@ -35,7 +36,7 @@ import (
 // member, which waits for its answer for up to a second.
 func TestMain(m *testing.M) {
 	quiet.SDK()
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/hashicorp/memberlist.(*Memberlist).probeNode"))
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction(clustertest.LastProbe))
 }
 
 // free is a configuration of development mode on free ports.

@@ -1,5 +1,7 @@
 package forward
 
+import "slices"
+
 // A Burst is packets of a connection that came together, in one read as a rule, and are not
 // forwarded yet. They are forwarded subscription by subscription, all of a layer's at once,
 // and not packet by packet: so the state of a subscription is looked at once for each read,
@@ -21,9 +23,8 @@ const (
 
 // run is packets of a layer that follow each other and are not forwarded yet.
 type run struct {
-	from   uint64
-	n      int
-	listed bool // with a Burst
+	from uint64
+	n    int
 }
 
 // Empty reports whether nothing waits.
@@ -33,7 +34,6 @@ func (b *Burst) Empty() bool { return b.n == 0 }
 func (b *Burst) Forward(out any) {
 	for _, l := range b.layers[:b.n] {
 		l.release(out)
-		l.run.listed = false
 	}
 	b.clear()
 }
@@ -53,14 +53,14 @@ func (b *Burst) clear() {
 
 // list makes a layer be forwarded with the others. It reports false if there are too many.
 func (b *Burst) list(l *Layer) bool {
-	if !l.run.listed {
-		if b.n == burstLayers {
-			return false
-		}
-		b.layers[b.n] = l
-		b.n++
-		l.run.listed = true
+	if slices.Contains(b.layers[:b.n], l) {
+		return true
 	}
+	if b.n == burstLayers {
+		return false
+	}
+	b.layers[b.n] = l
+	b.n++
 	return true
 }
 

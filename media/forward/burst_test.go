@@ -50,9 +50,7 @@ func newBursts(t *testing.T, layers int) *bursts {
 
 // push takes packet n of a layer.
 func (b *bursts) push(layer, n int, burst *Burst) {
-	b.layers[layer].Push(&Header{
-		Marker: true, PT: 96, Seq: uint16(n), TS: uint32(n) * 3000, Payload: vp8Frame{begins: true, key: n == 0}.payload(),
-	}, Arrival{At: ms, Burst: burst})
+	push(b.layers[layer], n, Arrival{At: ms, Burst: burst})
 }
 
 // expect checks what both subscriptions of a layer were sent since this was called last, in
@@ -180,10 +178,8 @@ func TestBurstKeepsTimes(t *testing.T) {
 	var out record
 	d := subscribed(track, &out, 1)
 	var burst Burst
-	for n := range uint16(4) {
-		l.Push(&Header{
-			Marker: true, PT: 96, Seq: n, TS: uint32(n) * 3000, Payload: vp8Frame{begins: true, key: n == 0}.payload(),
-		}, Arrival{At: int64(n) * ms, Burst: &burst})
+	for n := range 4 {
+		push(l, n, Arrival{At: int64(n) * ms, Burst: &burst})
 	}
 	burst.Forward(nil)
 	sent := out.packets
@@ -225,11 +221,7 @@ func TestBeginningWithinBurst(t *testing.T) {
 	for _, n := range []int{3, paceMost - 2, paceMost, paceMost + 2} {
 		track, l := longStart(n)
 		var burst Burst
-		hold := func(i int) {
-			l.Push(&Header{
-				Marker: true, PT: 96, Seq: uint16(i), TS: uint32(i) * 3000, Payload: vp8Frame{begins: true}.payload(),
-			}, Arrival{At: int64(i + 1), Burst: &burst})
-		}
+		hold := func(i int) { push(l, i, Arrival{At: int64(i + 1), Burst: &burst}) }
 		for i := range 4 {
 			hold(n + i)
 		}

@@ -94,9 +94,9 @@ func newLayer(s *Source, spec Spec) *Layer {
 	return l
 }
 
-// Push takes a packet that was received, and forwards it, or lets it wait in a Burst. Only the connection
-// that the layer's source belongs to calls it, in one goroutine. It reports
-// false for one that is not new, or too long.
+// Push takes a packet that was received, and forwards it, or lets it wait in a
+// Burst. Only the connection that the layer's source belongs to calls it, in one
+// goroutine. It reports false for one that is not new, or too long.
 func (l *Layer) Push(h *Header, a Arrival) bool {
 	if l.run.n > 0 && (a.Burst == nil || h.Seq != uint16(l.run.from)+uint16(l.run.n)) {
 		l.release(a.Out) // what waits keeps its place before anything but the next one
@@ -145,7 +145,8 @@ func (l *Layer) accept(h *Header, a Arrival) (p *packet, fresh bool) {
 	newest := !l.begun || seq > l.high
 	l.follow(seq, h, a, newest)
 	p = l.ring.put(seq)
-	p.at, p.ts, p.marker, p.pad = a.At, h.TS, h.Marker, h.Padding
+	p.at, p.sent = a.At, SendTime(a.At)
+	p.ts, p.marker, p.pad = h.TS, h.Marker, h.Padding
 	p.level, p.heard = a.Level, a.HasLevel
 	p.n = uint16(copy(p.buf[:], h.Payload))
 	p.picture = picture{}

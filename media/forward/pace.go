@@ -132,7 +132,7 @@ func (d *Down) advance() {
 		}
 		if l.fetch(d.chase, &p, room) { // what is missing may come yet
 			d.spend()
-			d.pass(l, &p, SendTime(p.at))
+			d.pass(l, &p)
 		}
 	}
 	d.caught, d.chase = high, 0

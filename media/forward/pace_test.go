@@ -17,11 +17,13 @@ func longStart(n int) (*Track, *Layer) {
 }
 
 // more pushes the packet i, a frame of its own.
-func more(l *Layer, i int) {
+func more(l *Layer, i int) { push(l, i, Arrival{At: int64(i + 1)}) }
+
+func push(l *Layer, i int, a Arrival) {
 	l.Push(&Header{
 		Marker: true, PT: 96, Seq: uint16(i), TS: uint32(i) * 3000, SSRC: 0xcafe,
 		Payload: vp8Frame{begins: true, key: i == 0}.payload(),
-	}, Arrival{At: int64(i + 1)})
+	}, a)
 }
 
 // follows checks that what was sent is n packets, one after the other.

@@ -78,7 +78,7 @@ func (d *Down) again(s *segment, in uint64, now int64) bool {
 	case d.numbered:
 		return false
 	default:
-		d.send(s, &p, SendTime(p.at), true)
+		d.send(s, &p, true)
 	}
 	d.credit--
 	d.counts.RepeatedBytes += d.counts.Bytes - before

@@ -16,7 +16,7 @@ func (d *Down) push(l *Layer, from uint64, n int, late bool, out any) (switched 
 		}
 		p := l.ring.slot(seq)
 		d.out.At = p.at
-		switched = d.one(l, p, SendTime(p.at)) || switched
+		switched = d.one(l, p) || switched
 	}
 	d.out.Out = nil
 	d.mu.Unlock()
@@ -24,13 +24,13 @@ func (d *Down) push(l *Layer, from uint64, n int, late bool, out any) (switched 
 }
 
 // one takes one packet.
-func (d *Down) one(l *Layer, p *packet, sent uint32) (switched bool) {
+func (d *Down) one(l *Layer, p *packet) (switched bool) {
 	if l == d.current && p.seq > d.lastIn+jump {
 		d.stop() // the sender began anew
 	}
 	switch {
 	case l == d.current:
-		switched = d.goOn(l, p, sent)
+		switched = d.goOn(l, p)
 	case l != d.wanted || !d.live:
 	case d.held != 0:
 		switched = p.at-d.held > holdLimit && d.swap(p.at)
@@ -39,18 +39,18 @@ func (d *Down) one(l *Layer, p *packet, sent uint32) (switched bool) {
 		d.held = max(p.at, 1)
 	default:
 		d.enter(l, p)
-		d.pass(l, p, sent)
+		d.pass(l, p)
 		switched = true
 	}
 	return switched
 }
 
 // goOn takes a packet of the current layer, and may begin with a key frame of the next.
-func (d *Down) goOn(l *Layer, p *packet, sent uint32) (switched bool) {
+func (d *Down) goOn(l *Layer, p *packet) (switched bool) {
 	if d.chased(p.seq) {
 		return false
 	}
-	d.pass(l, p, sent)
+	d.pass(l, p)
 	return d.held != 0 && !d.open && d.swap(p.at)
 }
 
@@ -106,7 +106,7 @@ func (d *Down) align(l *Layer, p *packet) uint32 {
 }
 
 // pass forwards a packet of the current layer.
-func (d *Down) pass(l *Layer, p *packet, sent uint32) {
+func (d *Down) pass(l *Layer, p *packet) {
 	s := &d.now
 	if p.seq < s.from {
 		if s = d.received(l, p.seq); s == nil {
@@ -121,7 +121,7 @@ func (d *Down) pass(l *Layer, p *packet, sent uint32) {
 	if !late {
 		d.lastIn = p.seq
 	}
-	d.send(s, p, sent, late)
+	d.send(s, p, late)
 }
 
 // skip leaves out a packet that is only padding, so that no gap is left. It is
@@ -170,9 +170,9 @@ func (d *Down) sent(out uint64) (s *segment, in uint64) {
 
 // send writes a packet with the numbers of its segment. A late one, or one that
 // is repeated, does not count as the last.
-func (d *Down) send(s *segment, p *packet, time uint32, late bool) {
+func (d *Down) send(s *segment, p *packet, late bool) {
 	o := &d.out
-	out := d.compose(s, p, time)
+	out := d.compose(s, p, p.sent)
 	d.follow(s, p, out)
 	if !late {
 		d.lastAt, d.open, d.tail = p.at, !p.marker, 0

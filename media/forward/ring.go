@@ -16,7 +16,8 @@ type packet struct {
 	level   uint8
 	heard   bool // level is known
 	picture picture
-	_       [8]byte
+	sent    uint32 // at, as abs-send-time has it
+	_       [4]byte
 }
 
 func (p *packet) payload() []byte { return p.buf[:p.n] }

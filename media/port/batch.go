@@ -13,8 +13,6 @@ const (
 	// frame to fifty subscriptions: what goes to one target together is seldom torn apart.
 	roomBytes    = 512 << 10
 	batchPackets = 4096
-	// crowdedFor is how often is sent before a socket that was full counts as free again.
-	crowdedFor = 128
 	// segmentsMost is how many packets are one message (Linux, UDP_MAX_SEGMENTS), and
 	// messageMost how many bytes.
 	segmentsMost = 64
@@ -78,7 +76,6 @@ type Batch struct {
 	used    int    // bytes of it
 	packets []packet
 	dests   []dest
-	crowded int // for how many times to send the socket counts as full yet
 	jobs    []Job
 
 	// Made by plan.
@@ -182,9 +179,7 @@ func (b *Batch) Flush() {
 func (b *Batch) plan() {
 	b.messages, b.pieces, b.flows = b.messages[:0], b.pieces[:0], b.flows[:0]
 	together := b.dev.segments()
-	begin := b.first()
-	for i := range b.dests {
-		d := b.dests[(begin+i)%len(b.dests)]
+	for _, d := range b.dests {
 		var m message
 		var size, total int
 		open := false
@@ -206,16 +201,6 @@ func (b *Batch) plan() {
 		}
 		b.messages = append(b.messages, m)
 	}
-}
-
-// first returns which target is sent to first. Where there is not room for all, that is
-// another one each time, so that it is not always the same ones that get nothing.
-func (b *Batch) first() int {
-	if b.crowded == 0 {
-		return 0
-	}
-	const golden = 0x9e3779b9 // 2^32 divided by the golden ratio: steps that cover the circle evenly
-	return int(uint64(b.turn*golden) * uint64(len(b.dests)) >> 32)
 }
 
 // transmit sends the messages. When there is no room any more, only small ones
@@ -244,9 +229,6 @@ func (b *Batch) transmit() {
 			b.p.counts.failed.Add(uint64(rest[0].last - rest[0].first))
 			rest = rest[1:]
 		}
-	}
-	if b.crowded = max(0, b.crowded-1); full {
-		b.crowded = crowdedFor
 	}
 }
 
